@@ -1,0 +1,3 @@
+//! The `syncarp` command.
+
+fn main() {}

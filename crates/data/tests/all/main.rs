@@ -1,0 +1,6 @@
+//! Whole streams, through the public interface: one binary, so that it links once.
+
+mod common;
+mod formats;
+mod spec;
+mod stream;

@@ -1,0 +1,1 @@
+//! The engine trait and the embedded engine.

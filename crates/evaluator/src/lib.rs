@@ -1,0 +1,1 @@
+//! How a model is trained and judged: losses, metrics, optimizers, schedules.

@@ -1,0 +1,64 @@
+//! The IR: typed SSA graphs of registered ops, with a text form and a verifier.
+//!
+//! A [`Plan`] holds named [`Graph`]s over one table of models and one table of state. Graphs are
+//! made by a [`GraphBuilder`] and turned into others by a [`Rewriter`]; they are never edited.
+//! [`Op`] is the one trait that an op implements.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use syncarp_diag::Source;
+//! use syncarp_ir::{OpRegistry, parse, print, verify};
+//!
+//! let text = r#"syncarp 1
+//!
+//! model m0 "tiny" {}
+//!
+//! graph "eval" {
+//!   v0 = input {dims=dims[n, 4], dtype=f32, model=m0, name="x"} : f32[n, 4] @m0
+//!   result m0 "y" = v0
+//! }
+//! "#;
+//! let ops = Arc::new(OpRegistry::new());
+//! let plan = parse(&Source::new("tiny.syn", text), &ops)?;
+//! assert!(verify(&plan).is_empty());
+//! assert_eq!(print(&plan), text);
+//! # Ok::<(), syncarp_diag::Located>(())
+//! ```
+
+mod attr;
+mod builder;
+pub mod core_ops;
+mod dim;
+mod entity;
+mod graph;
+mod intern;
+mod op;
+mod plan;
+mod provenance;
+mod rewrite;
+pub mod stream;
+mod text;
+mod types;
+mod verify;
+
+pub use attr::{Attr, AttrKind, Attrs};
+pub use builder::{BuildError, Context, GraphBuilder, Values};
+pub use dim::{Bindings, Dim};
+pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
+pub use graph::{Graph, Output, OutputKey};
+pub use intern::Interner;
+pub use op::{
+    Arity, AttrSpec, Cost, Exactness, Expand, Gradient, GradientError, Infer, Op, OpRegistry,
+    Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs, check_operands,
+    normalize_axis, numbers,
+};
+pub use plan::{
+    ContentHash, Contents, EVAL, Initial, ModelEntry, Plan, STEP, StateEntry, StateKind, TRAIN,
+    TensorData,
+};
+pub use provenance::{Origin, Provenance, Role};
+pub use rewrite::Rewriter;
+pub use stream::{Distribution, StreamKey};
+pub use text::{nearest, parse, print};
+pub use types::{DType, Shape, TensorType};
+pub use verify::{Verified, Violation, Violations, verify};

@@ -1,0 +1,1 @@
+//! Fusing models into one logical graph.

@@ -1,0 +1,1 @@
+//! The standard ops: one file an op, registered by one line each.

@@ -1,0 +1,1 @@
+//! The pass interface: trait, registry, textual pipelines, instrumentation.

@@ -1,0 +1,1 @@
+//! Devices, cost, placement policies, assemblies.

@@ -1,0 +1,23 @@
+//! What runs models: the scheduler, demultiplexing and the journal.
+//!
+//! The scheduler is a state machine, `(state, time, event) -> commands`, without threads, clocks
+//! or I/O. A driver feeds it real time and real events and carries its commands out; a test feeds
+//! it simulated ones. It knows models, devices and assemblies by id and never looks inside them.
+
+mod command;
+mod config;
+mod demux;
+mod event;
+mod ids;
+mod journal;
+mod queue;
+mod ranges;
+mod scheduler;
+
+pub use command::{Cause, Command, Metric, ModelEvent, PlanFault, Started, Warning};
+pub use config::{BatchLimit, Config, ConfigError, Device};
+pub use demux::{Admission, Demultiplexed, Ledger, demultiplex};
+pub use event::{EngineEvent, Event, PlannedAssembly, Point, RawMetric, RawValue};
+pub use ids::{AssemblyId, Attempt, DeviceId, ModelId, RequestId, Time};
+pub use journal::{Journal, JournalError, Recovered, TornLine, recover, replay};
+pub use scheduler::{Counts, ModelState, RunningAssembly, Scheduler, Statistics};

@@ -1,0 +1,406 @@
+//! A `[[model]]` block: checked once, then expanded into its models.
+
+use std::ops::Range;
+
+use syncarp_diag::Located;
+
+use crate::combine::{self, Combination};
+use crate::entry::{Entry, parse_list};
+use crate::error::Reports;
+use crate::evaluator::{self, EvaluatorSpec};
+use crate::expand::{Expander, shortened};
+use crate::layer::{Part, PartBody};
+use crate::settings::{self, Setting};
+use crate::spell;
+use crate::template::{Scope, Template, Work, compile, kind_mistake};
+use crate::value::{Spanned, Table, Value};
+use crate::{ModelSpec, merge};
+
+const KEYS: [&str; 10] = [
+    "name", "settings", "combine", "layers", "file", "freeze", "freeze-parameters", "parts",
+    "evaluator", "data",
+];
+
+const PART_KEYS: [&str; 5] = ["name", "file", "layers", "freeze", "freeze-parameters"];
+
+/// The sweep's defaults, for every block.
+pub(crate) struct Defaults {
+    pub evaluator: Spanned<Table>,
+    pub data: Spanned<Table>,
+}
+
+/// A block without mistakes of its own; its models may still turn out wrong.
+pub(crate) struct Block {
+    family: usize,
+    pub count: usize,
+    name: Option<Spanned<Template>>,
+    settings: Vec<Setting>,
+    combination: Combination,
+    parts: Vec<PartTemplate>,
+    evaluator: Spanned<Template>,
+    data: Spanned<Template>,
+    span: Range<usize>,
+}
+
+struct PartTemplate {
+    name: Option<Spanned<Template>>,
+    body: BodyTemplate,
+    freeze: Option<Spanned<Template>>,
+    freeze_parameters: Option<Spanned<Template>>,
+    span: Range<usize>,
+}
+
+enum BodyTemplate {
+    File(Spanned<Template>),
+    Layers(Vec<Entry>),
+}
+
+impl Block {
+    /// Checks a block. All its mistakes are reported; a block with any gives nothing.
+    pub fn parse(
+        family: usize,
+        value: &Spanned<Value>,
+        defaults: &Defaults,
+        reports: &mut Reports,
+    ) -> Option<Block> {
+        let Value::Table(table) = &value.value else {
+            let source = reports.source;
+            reports.push(kind_mistake(source, &value.span, "a model", "a table", &value.value));
+            return None;
+        };
+        let span = value.span.clone();
+        // Everything is reported here first, to know whether this very block is sound.
+        let mut own = Reports::new(reports.source);
+        for mistake in spell::unknown_keys(own.source, table, "a model", &KEYS) {
+            own.push(mistake);
+        }
+        let settings = settings::parse(table.get("settings"), &mut own);
+        let combination = combine::parse(table.get("combine"), &mut own);
+        let count = combine::count(combination, &settings, own.source)
+            .map_err(|mistake| own.push(mistake))
+            .unwrap_or(0);
+        let mut scope = Scope::new(settings.iter().map(|setting| setting.name.value.as_str()));
+        let name = table.get("name").map(|name| compile(name, &mut scope, &mut own));
+        let parts = parse_parts(table, &span, &mut scope, &mut own);
+        let over = |key, default, merge: fn(&Table, &Table) -> Table, own: &mut Reports| {
+            merged(table, key, default, merge, &span, own)
+        };
+        let evaluator = over("evaluator", &defaults.evaluator, merge::evaluators, &mut own);
+        if let Value::Table(table) = &evaluator.value {
+            evaluator::check_keys(table, &mut own);
+        }
+        let data = over("data", &defaults.data, merge::tables, &mut own);
+        let evaluator = compile(&evaluator, &mut scope, &mut own);
+        let data = compile(&data, &mut scope, &mut own);
+        for (place, setting) in settings.iter().enumerate() {
+            if !scope.is_used(place) {
+                let name = &setting.name.value;
+                let message = format!("the setting `{name}` is used nowhere in this model");
+                let help = format!("write `${{{name}}}` where it belongs, or remove it");
+                own.say(setting.name.span.clone(), message, help);
+            }
+        }
+        if let Err(mistakes) = own.into_result() {
+            mistakes.into_iter().for_each(|mistake| reports.push(mistake));
+            return None;
+        }
+        Some(Block { family, count, name, settings, combination, parts, evaluator, data, span })
+    }
+
+    /// The model of this number in the block.
+    ///
+    /// # Errors
+    /// Every mistake that its settings' values make.
+    pub fn model(&self, index: usize, work: &mut Work) -> Result<ModelSpec, Vec<Located>> {
+        let values = combine::values(self.combination, &self.settings, self.family, index);
+        let mut slots = Vec::with_capacity(values.len() + 5);
+        slots.push(Value::Int(index as i64));
+        slots.extend(values.iter().cloned());
+        self.resolve(index, slots, work)
+            .map(|model| {
+                let names = self.settings.iter().map(|setting| setting.name.value.clone());
+                ModelSpec { settings: names.zip(values.iter().cloned()).collect(), ..model }
+            })
+            .map_err(|mistakes| {
+                let context = self.context(index, &values);
+                mistakes.into_iter().map(|mistake| with_context(mistake, &context)).collect()
+            })
+    }
+
+    fn resolve(
+        &self,
+        index: usize,
+        slots: Vec<Value>,
+        work: &mut Work,
+    ) -> Result<ModelSpec, Vec<Located>> {
+        let source = work.source;
+        let weight: u64 = slots.iter().map(Value::weight).sum();
+        work.charge(weight, &self.span).map_err(one)?;
+        let mut expander = Expander::new(work, slots);
+        let name = self.model_name(index, &mut expander).map_err(one)?;
+        let parts: Result<Vec<Part>, Located> =
+            self.parts.iter().map(|part| part.resolve(&mut expander)).collect();
+        let parts = parts.map_err(one)?;
+        check_part_names(&parts, source).map_err(one)?;
+        let evaluator = into_table(expander.resolve(&self.evaluator).map_err(one)?);
+        let data = into_table(expander.resolve(&self.data).map_err(one)?);
+        let training = EvaluatorSpec::parse(&evaluator, source)?;
+        Ok(ModelSpec {
+            name: name.value,
+            family: self.family,
+            index,
+            settings: Vec::new(),
+            parts,
+            training,
+            evaluator,
+            data,
+            span: name.span,
+        })
+    }
+
+    fn model_name(
+        &self,
+        index: usize,
+        expander: &mut Expander,
+    ) -> Result<Spanned<String>, Located> {
+        let Some(template) = &self.name else {
+            let name = format!("model{}-{index}", self.family);
+            return Ok(Spanned::new(name, self.span.clone()));
+        };
+        let value = expander.resolve(template)?;
+        if matches!(value.value, Value::Array(_) | Value::Table(_)) {
+            let source = expander.work.source;
+            let what = "a model's name";
+            return Err(kind_mistake(source, &value.span, what, "a text", &value.value));
+        }
+        let name = Spanned::new(value.value.to_string(), value.span);
+        check_name(&name).map_err(|help| {
+            let message = format!("`{}` cannot name a model", shortened(&name.value));
+            Located::new(expander.work.source, name.span.clone(), message).with_help(help)
+        })?;
+        Ok(name)
+    }
+
+    /// Which model of the block it is, for messages; nothing where there is only one.
+    fn context(&self, index: usize, values: &[Value]) -> String {
+        if self.count < 2 {
+            return String::new();
+        }
+        let settings: Vec<String> = self
+            .settings
+            .iter()
+            .zip(values)
+            .take(8)
+            .map(|(setting, value)| format!("{} = {}", setting.name.value, shortened(&value.to_string())))
+            .collect();
+        match settings.is_empty() {
+            true => format!("in model {index} of its block"),
+            false => format!("in model {index} of its block, where {}", settings.join(", ")),
+        }
+    }
+}
+
+fn one(mistake: Located) -> Vec<Located> {
+    vec![mistake]
+}
+
+fn with_context(mistake: Located, context: &str) -> Located {
+    if context.is_empty() {
+        return mistake;
+    }
+    let help = match &mistake.help {
+        Some(help) => format!("{help}; {context}"),
+        None => context.to_owned(),
+    };
+    mistake.with_help(help)
+}
+
+/// Names become names of files and of columns, so few characters are allowed.
+pub(crate) fn check_name(name: &Spanned<String>) -> Result<(), &'static str> {
+    let plain = |c: char| c.is_alphanumeric() || "_-.+=,".contains(c);
+    let name = &name.value;
+    if name.is_empty() || name.len() > 128 {
+        return Err("names have 1 to 128 bytes");
+    }
+    if name.starts_with('.') || !name.chars().all(plain) {
+        return Err("names are of letters, digits and `_-.+=,`, and do not begin with `.`");
+    }
+    Ok(())
+}
+
+/// A default table with the block's own over it.
+fn merged(
+    block: &Table,
+    key: &str,
+    default: &Spanned<Table>,
+    merge: fn(&Table, &Table) -> Table,
+    span: &Range<usize>,
+    reports: &mut Reports,
+) -> Spanned<Value> {
+    // A mistake in what is put together is best looked for where the block has its own, then in the
+    // defaults, and where there are neither, in the block.
+    let (table, place) = match block.get(key) {
+        Some(Spanned { value: Value::Table(own), span }) => (merge(&default.value, own), span),
+        other => {
+            if let Some(other) = other {
+                let source = reports.source;
+                let what = format!("`{key}`");
+                reports.push(kind_mistake(source, &other.span, &what, "a table", &other.value));
+            }
+            let place = if default.value.is_empty() { span } else { &default.span };
+            (default.value.clone(), place)
+        }
+    };
+    Spanned::new(Value::Table(table), place.clone())
+}
+
+fn into_table(value: Spanned<Value>) -> Spanned<Table> {
+    match value.value {
+        Value::Table(table) => Spanned::new(table, value.span),
+        _ => Spanned::new(Table::default(), value.span),
+    }
+}
+
+/// The parts of a block: listed, or its own layers or file as the only one.
+fn parse_parts(
+    table: &Table,
+    span: &Range<usize>,
+    scope: &mut Scope,
+    reports: &mut Reports,
+) -> Vec<PartTemplate> {
+    let Some((key, parts)) = table.entry("parts") else {
+        return parse_part(table, span, false, scope, reports).into_iter().collect();
+    };
+    for other in ["layers", "file", "freeze", "freeze-parameters"] {
+        if let Some((other, _)) = table.entry(other) {
+            let message = format!("a model has `parts` or `{}`, not both", other.value);
+            reports.say(other.span.clone(), message, "move it into the part that it is meant for");
+        }
+    }
+    let items = match &parts.value {
+        Value::Array(items) if !items.is_empty() => items,
+        _ => {
+            let help = "write `parts = [{ file = \"backbone.syn\" }, { layers = [...] }]`";
+            reports.say(key.span.clone(), "`parts` must be an array with a part at least", help);
+            return Vec::new();
+        }
+    };
+    let mut read = Vec::with_capacity(items.len());
+    for item in items {
+        match &item.value {
+            Value::Table(part) => {
+                for mistake in spell::unknown_keys(reports.source, part, "a part", &PART_KEYS) {
+                    reports.push(mistake);
+                }
+                read.extend(parse_part(part, &item.span, true, scope, reports));
+            }
+            other => {
+                let source = reports.source;
+                reports.push(kind_mistake(source, &item.span, "a part", "a table", other));
+            }
+        }
+    }
+    read
+}
+
+fn parse_part(
+    table: &Table,
+    span: &Range<usize>,
+    named: bool,
+    scope: &mut Scope,
+    reports: &mut Reports,
+) -> Option<PartTemplate> {
+    let body = match (table.get("layers"), table.entry("file")) {
+        (Some(layers), None) => {
+            BodyTemplate::Layers(parse_list(layers, "`layers`", scope, reports))
+        }
+        (None, Some((_, file))) => BodyTemplate::File(compile(file, scope, reports)),
+        (Some(_), Some((file, _))) => {
+            let message = "`layers` and `file` in one part";
+            let help = "chain them: `parts = [{ file = \"...\" }, { layers = [...] }]`";
+            reports.say(file.span.clone(), message, help);
+            return None;
+        }
+        (None, None) => {
+            let (what, help) = match named {
+                true => ("a part", "it has `layers` or a `file`"),
+                false => ("a model", "it has `layers`, a `file` or `parts`"),
+            };
+            reports.say(span.clone(), format!("{what} without anything in it"), help);
+            return None;
+        }
+    };
+    let mut compiled = |key| table.get(key).map(|value| compile(value, scope, reports));
+    Some(PartTemplate {
+        name: if named { compiled("name") } else { None },
+        freeze: compiled("freeze"),
+        freeze_parameters: compiled("freeze-parameters"),
+        body,
+        span: span.clone(),
+    })
+}
+
+impl PartTemplate {
+    fn resolve(&self, expander: &mut Expander) -> Result<Part, Located> {
+        let name = expander.name(self.name.as_ref())?;
+        let body = match &self.body {
+            BodyTemplate::Layers(layers) => PartBody::Layers(expander.list(layers)?),
+            BodyTemplate::File(file) => {
+                let value = expander.resolve(file)?;
+                match value.value {
+                    Value::Str(path) if !path.is_empty() => {
+                        PartBody::File(Spanned::new(path, value.span))
+                    }
+                    other => {
+                        let source = expander.work.source;
+                        return Err(kind_mistake(source, &value.span, "`file`", "a path", &other));
+                    }
+                }
+            }
+        };
+        let freeze = patterns("freeze", self.freeze.as_ref(), expander)?;
+        let freeze_parameters =
+            patterns("freeze-parameters", self.freeze_parameters.as_ref(), expander)?;
+        Ok(Part { name, body, freeze, freeze_parameters, span: self.span.clone() })
+    }
+}
+
+/// Patterns of names: an array of texts, or one text.
+fn patterns(
+    key: &str,
+    template: Option<&Spanned<Template>>,
+    expander: &mut Expander,
+) -> Result<Vec<Spanned<String>>, Located> {
+    let Some(template) = template else {
+        return Ok(Vec::new());
+    };
+    let value = expander.resolve(template)?;
+    let items = match value.value {
+        Value::Array(items) => items,
+        one => vec![Spanned::new(one, value.span)],
+    };
+    let source = expander.work.source;
+    items
+        .into_iter()
+        .map(|item| match item.value {
+            Value::Str(pattern) => Ok(Spanned::new(pattern, item.span)),
+            other => {
+                let what = format!("a pattern of `{key}`");
+                Err(kind_mistake(source, &item.span, &what, "a string", &other)
+                    .with_help("write `freeze = [\"*\"]` to freeze everything"))
+            }
+        })
+        .collect()
+}
+
+fn check_part_names(parts: &[Part], source: &syncarp_diag::Source) -> Result<(), Located> {
+    let mut seen = std::collections::HashSet::new();
+    let mut names = parts.iter().filter_map(|part| part.name.as_ref());
+    match names.find(|name| !seen.insert(name.value.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("two parts of one model are called `{}`", name.value);
+            Err(Located::new(source, name.span.clone(), message))
+        }
+    }
+}

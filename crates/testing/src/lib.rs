@@ -1,0 +1,1 @@
+//! Helpers for tests: file tests, snapshots, graph generators.

@@ -1,0 +1,1 @@
+//! Drops what nothing needs.

@@ -1,0 +1,1 @@
+//! Replaces ops that an engine lacks by simpler ones.

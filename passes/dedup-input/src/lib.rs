@@ -1,0 +1,1 @@
+//! Joins equal inputs of models with equal data streams.

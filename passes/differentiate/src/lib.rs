@@ -1,0 +1,1 @@
+//! Reverse mode, source to source: the step graph.

@@ -1,0 +1,1 @@
+//! Makes the graph that evaluates from the one that trains.
