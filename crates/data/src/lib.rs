@@ -21,6 +21,7 @@ mod idx;
 mod load;
 mod npy;
 mod npz;
+mod one_or_many;
 mod preprocess;
 mod random;
 mod resolve;

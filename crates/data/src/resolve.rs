@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::DataError;
@@ -14,7 +15,7 @@ use crate::spec::{DataSpec, Format};
 ///
 /// Two streams have equal keys exactly when their files have equal contents and all settings are
 /// equal; where the files lie does not matter. Models may be merged only when their keys are equal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DataKey(pub(crate) String);
 
 impl DataKey {
@@ -184,8 +185,8 @@ impl Resolved {
     }
 }
 
-/// The key of a stream of this origin and these settings. Lengths are hashed with the texts, so
-/// that no two different lists of settings run together to the same bytes.
+/// The key of a stream of this origin and these settings, in whatever order they come. Lengths are
+/// hashed with the texts, so that no two different lists of settings run together to the same bytes.
 pub(crate) fn key_of(origin: &str, settings: &[(String, String)]) -> DataKey {
     let mut hasher = blake3::Hasher::new();
     let mut text = |text: &str| {
@@ -194,7 +195,9 @@ pub(crate) fn key_of(origin: &str, settings: &[(String, String)]) -> DataKey {
     };
     text("syncarp data stream 1");
     text(origin);
-    for (name, value) in settings {
+    let mut sorted: Vec<_> = settings.iter().collect();
+    sorted.sort_unstable();
+    for (name, value) in sorted {
         text(name);
         text(value);
     }

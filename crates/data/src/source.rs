@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+
+use crate::one_or_many;
 
 /// The files of a data stream: one that is split, or one for each part.
 ///
@@ -246,30 +248,9 @@ impl<'de> Deserialize<'de> for Source {
     }
 }
 
-/// One name, or a list of them.
-struct Names(Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Names;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an array's name or a list of names")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<Names, E> {
-                Ok(Names(vec![name.to_string()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<Names, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(names)).map(Names)
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
-    }
-}
+/// One array's name, or a list of them.
+#[derive(Deserialize)]
+struct Names(#[serde(with = "one_or_many")] Vec<String>);
 
 #[cfg(test)]
 mod tests {

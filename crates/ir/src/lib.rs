@@ -25,6 +25,7 @@
 //! # Ok::<(), syncarp_diag::Located>(())
 //! ```
 
+mod append;
 mod attr;
 mod builder;
 pub mod core_ops;
@@ -41,6 +42,7 @@ mod text;
 mod types;
 mod verify;
 
+pub use append::{Renaming, append};
 pub use attr::{Attr, AttrKind, Attrs};
 pub use builder::{BuildError, Context, GraphBuilder, Values};
 pub use dim::{Bindings, Dim};

@@ -124,6 +124,20 @@ impl<'a> Rewriter<'a> {
         }
     }
 
+    /// Lets the results of a node that was emitted at an old node's place stand for the old node's,
+    /// whatever their types: for binding, where types only get better known.
+    ///
+    /// # Panics
+    /// If their numbers differ.
+    pub fn stand_for(&mut self, node: Node, values: &[Value]) {
+        assert_eq!(
+            values.len(),
+            self.old.result_count(node),
+            "one value for each result"
+        );
+        self.map_results(node, values);
+    }
+
     /// Lets values of the new graph stand for a node's results. The provenance of the node goes
     /// over to the nodes that define them.
     ///

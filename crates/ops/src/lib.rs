@@ -1,1 +1,32 @@
-//! The standard ops: one file an op, registered by one line each.
+//! The standard ops: one file an op or a family of tiny ones, registered by one line each.
+//!
+//! ```
+//! let ops = syncarp_ops::standard();
+//! assert!(ops.find("relu").is_some());
+//! ```
+
+mod elementwise;
+mod emit;
+mod reduce;
+mod shape;
+
+pub use emit::Emit;
+
+use syncarp_ir::{OpRegistry, RegisterError};
+
+/// All standard ops beside the sources that every registry knows.
+///
+/// # Panics
+/// If two standard ops have one name, which a test rules out.
+pub fn standard() -> OpRegistry {
+    let mut registry = OpRegistry::new();
+    register(&mut registry).expect("the standard ops have distinct names");
+    registry
+}
+
+fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
+    elementwise::register(registry)?;
+    shape::register(registry)?;
+    reduce::register(registry)?;
+    Ok(())
+}

@@ -116,9 +116,9 @@ impl ModelEvent {
     pub fn is_terminal(&self) -> bool {
         match self {
             ModelEvent::Finished { .. } | ModelEvent::Failed { .. } | ModelEvent::Stopped => true,
-            ModelEvent::Started { .. }
-            | ModelEvent::Metric(_)
-            | ModelEvent::Checkpoint { .. } => false,
+            ModelEvent::Started { .. } | ModelEvent::Metric(_) | ModelEvent::Checkpoint { .. } => {
+                false
+            }
         }
     }
 }

@@ -76,11 +76,15 @@ impl Config {
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if u32::try_from(self.devices.len()).is_err() {
-            return Err(ConfigError::TooManyDevices { count: self.devices.len() });
+            return Err(ConfigError::TooManyDevices {
+                count: self.devices.len(),
+            });
         }
         let mut seen = BTreeSet::new();
         match self.devices.iter().find(|device| !seen.insert(*device)) {
-            Some(device) => Err(ConfigError::DuplicateDevice { device: device.clone() }),
+            Some(device) => Err(ConfigError::DuplicateDevice {
+                device: device.clone(),
+            }),
             None => Ok(()),
         }
     }

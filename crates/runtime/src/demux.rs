@@ -45,7 +45,11 @@ impl Ledger {
 
     /// Notes that a checkpoint is delivered; false if it was before.
     pub fn admit_checkpoint(&mut self, model: ModelId, epoch: u64) -> bool {
-        self.models.entry(model).or_default().checkpoints.insert(epoch)
+        self.models
+            .entry(model)
+            .or_default()
+            .checkpoints
+            .insert(epoch)
     }
 
     /// Notes that a model's start is delivered; false if it was before.
@@ -118,25 +122,44 @@ pub fn demultiplex(
                 continue;
             }
         }
-        let RawMetric { model, attempt, name, at, value } = raw;
+        let RawMetric {
+            model,
+            attempt,
+            name,
+            at,
+            value,
+        } = raw;
         let value = match value {
             RawValue::Number(value) if at == Point::Final && !value.is_finite() => {
-                out.failures.entry(model).or_insert(Cause::NonFiniteMetric { name, at });
+                out.failures
+                    .entry(model)
+                    .or_insert(Cause::NonFiniteMetric { name, at });
                 continue;
             }
             RawValue::Other(found) => {
-                out.failures.entry(model).or_insert(Cause::WrongType { name, at, found });
+                out.failures
+                    .entry(model)
+                    .or_insert(Cause::WrongType { name, at, found });
                 continue;
             }
             RawValue::Number(value) => value,
         };
         if ledger.admit_metric(model, &name, at) {
-            out.deliveries.push((model, Metric { attempt, name, at, value }));
+            out.deliveries.push((
+                model,
+                Metric {
+                    attempt,
+                    name,
+                    at,
+                    value,
+                },
+            ));
         } else if attempt.0 > 1 {
             // A later attempt trains the same model again, so repetitions are what it should send.
             out.suppressed += 1;
         } else {
-            out.warnings.push(Warning::RepeatedMetric { model, name, at });
+            out.warnings
+                .push(Warning::RepeatedMetric { model, name, at });
         }
     }
     out
@@ -158,7 +181,10 @@ mod tests {
     }
 
     fn names(out: &Demultiplexed) -> Vec<(u32, &str, Point)> {
-        out.deliveries.iter().map(|(model, m)| (model.0, m.name.as_str(), m.at)).collect()
+        out.deliveries
+            .iter()
+            .map(|(model, m)| (model.0, m.name.as_str(), m.at))
+            .collect()
     }
 
     #[test]
@@ -175,15 +201,24 @@ mod tests {
             },
         ];
         let out = demultiplex(metrics, &mut ledger, |_| Admission::Expected);
-        assert_eq!(names(&out), [(1, "loss", Point::Final), (0, "accuracy", Point::Final)]);
-        let failed: Vec<(u32, String)> =
-            out.failures.iter().map(|(m, cause)| (m.0, cause.to_string())).collect();
+        assert_eq!(
+            names(&out),
+            [(1, "loss", Point::Final), (0, "accuracy", Point::Final)]
+        );
+        let failed: Vec<(u32, String)> = out
+            .failures
+            .iter()
+            .map(|(m, cause)| (m.0, cause.to_string()))
+            .collect();
         assert_eq!(
             failed,
             [
                 (0, "metric `loss` at the end is not finite".to_owned()),
                 (2, "metric `loss` at the end is not finite".to_owned()),
-                (3, "metric `loss` at epoch 1 is not a number but a list".to_owned()),
+                (
+                    3,
+                    "metric `loss` at epoch 1 is not a number but a list".to_owned()
+                ),
             ]
         );
     }
@@ -201,7 +236,9 @@ mod tests {
     fn a_later_attempt_repeats_nothing() {
         let mut ledger = Ledger::default();
         let all = |attempt: u32, epochs: u64| -> Vec<RawMetric> {
-            (1..=epochs).map(|e| raw(7, attempt, "loss", Point::Epoch(e), 0.1)).collect()
+            (1..=epochs)
+                .map(|e| raw(7, attempt, "loss", Point::Epoch(e), 0.1))
+                .collect()
         };
         let first = demultiplex(all(1, 3), &mut ledger, |_| Admission::Expected);
         let second = demultiplex(all(2, 5), &mut ledger, |_| Admission::Expected);
@@ -214,8 +251,16 @@ mod tests {
     #[test]
     fn the_same_name_at_a_step_an_epoch_and_the_end_is_three_measurements() {
         let mut ledger = Ledger::default();
-        let points = [Point::Step(1), Point::Epoch(1), Point::Final, Point::Step(1)];
-        let metrics = points.iter().map(|&at| raw(0, 1, "loss", at, 1.0)).collect();
+        let points = [
+            Point::Step(1),
+            Point::Epoch(1),
+            Point::Final,
+            Point::Step(1),
+        ];
+        let metrics = points
+            .iter()
+            .map(|&at| raw(0, 1, "loss", at, 1.0))
+            .collect();
         let out = demultiplex(metrics, &mut ledger, |_| Admission::Expected);
         assert_eq!(out.deliveries.len(), 3);
         let repeated = Warning::RepeatedMetric {
@@ -231,9 +276,10 @@ mod tests {
         let mut ledger = Ledger::default();
         let warning = Warning::UnknownModel { model: ModelId(0) };
         let metrics = || vec![raw(0, 1, "loss", Point::Epoch(1), 1.0)];
-        let refused =
-            demultiplex(metrics(), &mut ledger, |_| Admission::Unexpected(warning.clone()));
-        assert_eq!(refused.warnings, [warning.clone()]);
+        let refused = demultiplex(metrics(), &mut ledger, |_| {
+            Admission::Unexpected(warning.clone())
+        });
+        assert_eq!(refused.warnings, std::slice::from_ref(&warning));
         let overtaken = demultiplex(metrics(), &mut ledger, |_| Admission::Overtaken);
         assert_eq!((overtaken.suppressed, overtaken.deliveries.len()), (1, 0));
         assert!(ledger.is_empty());

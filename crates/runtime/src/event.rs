@@ -169,6 +169,7 @@ mod exact {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        text.parse().map_err(|_| D::Error::custom(format_args!("`{text}` is not a number")))
+        text.parse()
+            .map_err(|_| D::Error::custom(format_args!("`{text}` is not a number")))
     }
 }

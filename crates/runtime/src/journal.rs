@@ -40,14 +40,20 @@ impl<W: Write> Journal<W> {
     /// Those of the writer.
     pub fn create(out: W, config: &Config) -> io::Result<Self> {
         let mut journal = Journal::resume(out);
-        journal.write(&Header { journal: VERSION, config })?;
+        journal.write(&Header {
+            journal: VERSION,
+            config,
+        })?;
         Ok(journal)
     }
 
     /// Goes on with a journal whose complete lines the writer stands behind. After a torn line
     /// it has to be cut to [`Recovered::complete_bytes`] first.
     pub fn resume(out: W) -> Self {
-        Journal { out, line: Vec::new() }
+        Journal {
+            out,
+            line: Vec::new(),
+        }
     }
 
     /// Appends an event.
@@ -180,13 +186,21 @@ pub fn recover(mut from: impl BufRead) -> Result<Recovered, JournalError> {
             break;
         }
         if !line.ends_with(b"\n") {
-            recovered.torn = Some(TornLine { line: number, bytes: line.len() as u64 });
+            recovered.torn = Some(TornLine {
+                line: number,
+                bytes: line.len() as u64,
+            });
             break;
         }
-        let Entry { at, event } = serde_json::from_slice::<Entry<Event>>(&line)
-            .map_err(|source| JournalError::Line { line: number, source })?;
+        let Entry { at, event } =
+            serde_json::from_slice::<Entry<Event>>(&line).map_err(|source| JournalError::Line {
+                line: number,
+                source,
+            })?;
         recovered.last_commands.clear();
-        recovered.scheduler.step(at, event, &mut recovered.last_commands);
+        recovered
+            .scheduler
+            .step(at, event, &mut recovered.last_commands);
         recovered.events += 1;
         recovered.complete_bytes += line.len() as u64;
     }

@@ -50,8 +50,12 @@ impl Line {
     }
 
     fn open(&self) -> impl Iterator<Item = (Turn, Waiting)> {
-        let from = self.refused_through.map_or(Bound::Unbounded, Bound::Excluded);
-        self.waiting.range((from, Bound::Unbounded)).map(|(&turn, &waiting)| (turn, waiting))
+        let from = self
+            .refused_through
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        self.waiting
+            .range((from, Bound::Unbounded))
+            .map(|(&turn, &waiting)| (turn, waiting))
     }
 
     /// Takes the head and those behind it out of the line, at most `limit`. A model that has to

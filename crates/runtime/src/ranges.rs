@@ -12,7 +12,11 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// Adds a number; false if it was there before.
     pub(crate) fn insert(&mut self, number: u64) -> bool {
-        let before = self.runs.range(..=number).next_back().map(|(&first, &last)| (first, last));
+        let before = self
+            .runs
+            .range(..=number)
+            .next_back()
+            .map(|(&first, &last)| (first, last));
         if before.is_some_and(|(_, last)| last >= number) {
             return false;
         }
@@ -20,7 +24,9 @@ impl Ranges {
             Some((first, last)) if last + 1 == number => first,
             _ => number,
         };
-        let follower = number.checked_add(1).and_then(|next| self.runs.remove(&next));
+        let follower = number
+            .checked_add(1)
+            .and_then(|next| self.runs.remove(&next));
         self.runs.insert(first, follower.unwrap_or(number));
         true
     }

@@ -110,7 +110,9 @@ impl<'a> ArgReader<'a> {
         self.known.push(keys[0].to_owned());
         let mut found = None;
         if let Some(value) = &self.args.positional
-            && self.positional.is_some_and(|name| keys.iter().any(|key| alike(key, name)))
+            && self
+                .positional
+                .is_some_and(|name| keys.iter().any(|key| alike(key, name)))
         {
             self.positional_used = true;
             found = Some(value);
@@ -269,10 +271,14 @@ impl<'a> ArgReader<'a> {
     /// # Errors
     /// It is something else, or given twice.
     pub fn usizes_opt(&mut self, key: impl Keys) -> Result<Option<Vec<usize>>, Located> {
-        self.typed(key, "a whole number of at least 0, or an array of such", |value| match value {
-            Value::Array(items) => items.iter().map(|item| as_usize(&item.value)).collect(),
-            one => as_usize(one).map(|one| vec![one]),
-        })
+        self.typed(
+            key,
+            "a whole number of at least 0, or an array of such",
+            |value| match value {
+                Value::Array(items) => items.iter().map(|item| as_usize(&item.value)).collect(),
+                one => as_usize(one).map(|one| vec![one]),
+            },
+        )
     }
 
     /// A table of further arguments that may be absent, such as `init = { ... }`.
@@ -304,8 +310,11 @@ impl<'a> ArgReader<'a> {
     pub fn finish(self) -> Result<(), Located> {
         let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
         let what = format!("arguments of `{}`", self.of);
-        if let Some((_, (name, _))) =
-            self.used.iter().zip(self.args.named.iter()).find(|(used, _)| !**used)
+        if let Some((_, (name, _))) = self
+            .used
+            .iter()
+            .zip(self.args.named.iter())
+            .find(|(used, _)| !**used)
         {
             let message = format!("`{}` has no argument `{}`", self.of, name.value);
             return Err(Located::new(self.source, name.span.clone(), message)

@@ -17,8 +17,16 @@ use crate::value::{Spanned, Table, Value};
 use crate::{ModelSpec, merge};
 
 const KEYS: [&str; 10] = [
-    "name", "settings", "combine", "layers", "file", "freeze", "freeze-parameters", "parts",
-    "evaluator", "data",
+    "name",
+    "settings",
+    "combine",
+    "layers",
+    "file",
+    "freeze",
+    "freeze-parameters",
+    "parts",
+    "evaluator",
+    "data",
 ];
 
 const PART_KEYS: [&str; 5] = ["name", "file", "layers", "freeze", "freeze-parameters"];
@@ -65,7 +73,13 @@ impl Block {
     ) -> Option<Block> {
         let Value::Table(table) = &value.value else {
             let source = reports.source;
-            reports.push(kind_mistake(source, &value.span, "a model", "a table", &value.value));
+            reports.push(kind_mistake(
+                source,
+                &value.span,
+                "a model",
+                "a table",
+                &value.value,
+            ));
             return None;
         };
         let span = value.span.clone();
@@ -80,12 +94,19 @@ impl Block {
             .map_err(|mistake| own.push(mistake))
             .unwrap_or(0);
         let mut scope = Scope::new(settings.iter().map(|setting| setting.name.value.as_str()));
-        let name = table.get("name").map(|name| compile(name, &mut scope, &mut own));
+        let name = table
+            .get("name")
+            .map(|name| compile(name, &mut scope, &mut own));
         let parts = parse_parts(table, &span, &mut scope, &mut own);
         let over = |key, default, merge: fn(&Table, &Table) -> Table, own: &mut Reports| {
             merged(table, key, default, merge, &span, own)
         };
-        let evaluator = over("evaluator", &defaults.evaluator, merge::evaluators, &mut own);
+        let evaluator = over(
+            "evaluator",
+            &defaults.evaluator,
+            merge::evaluators,
+            &mut own,
+        );
         if let Value::Table(table) = &evaluator.value {
             evaluator::check_keys(table, &mut own);
         }
@@ -101,10 +122,22 @@ impl Block {
             }
         }
         if let Err(mistakes) = own.into_result() {
-            mistakes.into_iter().for_each(|mistake| reports.push(mistake));
+            mistakes
+                .into_iter()
+                .for_each(|mistake| reports.push(mistake));
             return None;
         }
-        Some(Block { family, count, name, settings, combination, parts, evaluator, data, span })
+        Some(Block {
+            family,
+            count,
+            name,
+            settings,
+            combination,
+            parts,
+            evaluator,
+            data,
+            span,
+        })
     }
 
     /// The model of this number in the block.
@@ -118,12 +151,21 @@ impl Block {
         slots.extend(values.iter().cloned());
         self.resolve(index, slots, work)
             .map(|model| {
-                let names = self.settings.iter().map(|setting| setting.name.value.clone());
-                ModelSpec { settings: names.zip(values.iter().cloned()).collect(), ..model }
+                let names = self
+                    .settings
+                    .iter()
+                    .map(|setting| setting.name.value.clone());
+                ModelSpec {
+                    settings: names.zip(values.iter().cloned()).collect(),
+                    ..model
+                }
             })
             .map_err(|mistakes| {
                 let context = self.context(index, &values);
-                mistakes.into_iter().map(|mistake| with_context(mistake, &context)).collect()
+                mistakes
+                    .into_iter()
+                    .map(|mistake| with_context(mistake, &context))
+                    .collect()
             })
     }
 
@@ -138,8 +180,11 @@ impl Block {
         work.charge(weight, &self.span).map_err(one)?;
         let mut expander = Expander::new(work, slots);
         let name = self.model_name(index, &mut expander).map_err(one)?;
-        let parts: Result<Vec<Part>, Located> =
-            self.parts.iter().map(|part| part.resolve(&mut expander)).collect();
+        let parts: Result<Vec<Part>, Located> = self
+            .parts
+            .iter()
+            .map(|part| part.resolve(&mut expander))
+            .collect();
         let parts = parts.map_err(one)?;
         check_part_names(&parts, source).map_err(one)?;
         let evaluator = into_table(expander.resolve(&self.evaluator).map_err(one)?);
@@ -171,7 +216,13 @@ impl Block {
         if matches!(value.value, Value::Array(_) | Value::Table(_)) {
             let source = expander.work.source;
             let what = "a model's name";
-            return Err(kind_mistake(source, &value.span, what, "a text", &value.value));
+            return Err(kind_mistake(
+                source,
+                &value.span,
+                what,
+                "a text",
+                &value.value,
+            ));
         }
         let name = Spanned::new(value.value.to_string(), value.span);
         check_name(&name).map_err(|help| {
@@ -191,11 +242,16 @@ impl Block {
             .iter()
             .zip(values)
             .take(8)
-            .map(|(setting, value)| format!("{} = {}", setting.name.value, shortened(&value.to_string())))
+            .map(|(setting, value)| {
+                format!("{} = {}", setting.name.value, shortened(&value.to_string()))
+            })
             .collect();
         match settings.is_empty() {
             true => format!("in model {index} of its block"),
-            false => format!("in model {index} of its block, where {}", settings.join(", ")),
+            false => format!(
+                "in model {index} of its block, where {}",
+                settings.join(", ")
+            ),
         }
     }
 }
@@ -240,14 +296,27 @@ fn merged(
     // A mistake in what is put together is best looked for where the block has its own, then in the
     // defaults, and where there are neither, in the block.
     let (table, place) = match block.get(key) {
-        Some(Spanned { value: Value::Table(own), span }) => (merge(&default.value, own), span),
+        Some(Spanned {
+            value: Value::Table(own),
+            span,
+        }) => (merge(&default.value, own), span),
         other => {
             if let Some(other) = other {
                 let source = reports.source;
                 let what = format!("`{key}`");
-                reports.push(kind_mistake(source, &other.span, &what, "a table", &other.value));
+                reports.push(kind_mistake(
+                    source,
+                    &other.span,
+                    &what,
+                    "a table",
+                    &other.value,
+                ));
             }
-            let place = if default.value.is_empty() { span } else { &default.span };
+            let place = if default.value.is_empty() {
+                span
+            } else {
+                &default.span
+            };
             (default.value.clone(), place)
         }
     };
@@ -269,19 +338,29 @@ fn parse_parts(
     reports: &mut Reports,
 ) -> Vec<PartTemplate> {
     let Some((key, parts)) = table.entry("parts") else {
-        return parse_part(table, span, false, scope, reports).into_iter().collect();
+        return parse_part(table, span, false, scope, reports)
+            .into_iter()
+            .collect();
     };
     for other in ["layers", "file", "freeze", "freeze-parameters"] {
         if let Some((other, _)) = table.entry(other) {
             let message = format!("a model has `parts` or `{}`, not both", other.value);
-            reports.say(other.span.clone(), message, "move it into the part that it is meant for");
+            reports.say(
+                other.span.clone(),
+                message,
+                "move it into the part that it is meant for",
+            );
         }
     }
     let items = match &parts.value {
         Value::Array(items) if !items.is_empty() => items,
         _ => {
             let help = "write `parts = [{ file = \"backbone.syn\" }, { layers = [...] }]`";
-            reports.say(key.span.clone(), "`parts` must be an array with a part at least", help);
+            reports.say(
+                key.span.clone(),
+                "`parts` must be an array with a part at least",
+                help,
+            );
             return Vec::new();
         }
     };
@@ -353,15 +432,30 @@ impl PartTemplate {
                     }
                     other => {
                         let source = expander.work.source;
-                        return Err(kind_mistake(source, &value.span, "`file`", "a path", &other));
+                        return Err(kind_mistake(
+                            source,
+                            &value.span,
+                            "`file`",
+                            "a path",
+                            &other,
+                        ));
                     }
                 }
             }
         };
         let freeze = patterns("freeze", self.freeze.as_ref(), expander)?;
-        let freeze_parameters =
-            patterns("freeze-parameters", self.freeze_parameters.as_ref(), expander)?;
-        Ok(Part { name, body, freeze, freeze_parameters, span: self.span.clone() })
+        let freeze_parameters = patterns(
+            "freeze-parameters",
+            self.freeze_parameters.as_ref(),
+            expander,
+        )?;
+        Ok(Part {
+            name,
+            body,
+            freeze,
+            freeze_parameters,
+            span: self.span.clone(),
+        })
     }
 }
 

@@ -61,7 +61,10 @@ fn read(value: &Spanned<Value>, source: &Source) -> Result<Combination, Located>
     };
     let seed = match table.get("seed") {
         None => 0,
-        Some(Spanned { value: Value::Int(seed), .. }) if *seed >= 0 => seed.unsigned_abs(),
+        Some(Spanned {
+            value: Value::Int(seed),
+            ..
+        }) if *seed >= 0 => seed.unsigned_abs(),
         Some(other) => {
             return Err(kind_mistake(
                 source,
@@ -85,30 +88,39 @@ pub(crate) fn count(
         return Ok(draws);
     }
     if let Some(setting) = settings.iter().find(|setting| setting.domain.is_random()) {
-        let message = format!("the setting `{}` can only be drawn at random", setting.name.value);
+        let message = format!(
+            "the setting `{}` can only be drawn at random",
+            setting.name.value
+        );
         return Err(Located::new(source, setting.name.span.clone(), message)
             .with_help("write `combine = { random = 8, seed = 0 }`, or give a list or a range"));
     }
-    let mut lists = settings.iter().filter_map(|setting| match &setting.domain {
-        Domain::List(values) => Some((&setting.name, values.len())),
-        _ => None,
-    });
+    let mut lists = settings
+        .iter()
+        .filter_map(|setting| Some((&setting.name, setting.domain.count()?)));
     if combination == Combination::Tuples {
         let Some((first, length)) = lists.next() else {
             return Ok(1);
         };
-        return match lists.find(|(_, other)| *other != length) {
-            None => Ok(length),
-            Some((name, other)) => {
-                let message = format!("`{}` has {other} values, `{}` has {length}", name.value, first.value);
-                Err(Located::new(source, name.span.clone(), message)
-                    .with_help("in tuples all lists are equally long"))
-            }
-        };
+        if let Some((name, other)) = lists.find(|(_, other)| *other != length) {
+            let (name, first, span) = (&name.value, &first.value, name.span.clone());
+            let message = format!("`{name}` has {other} values, `{first}` has {length}");
+            return Err(Located::new(source, span, message)
+                .with_help("in tuples all lists are equally long"));
+        }
+        return usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= MAX_MODELS)
+            .ok_or_else(|| {
+                let message = format!("the tuples make more than {MAX_MODELS} models");
+                Located::new(source, first.span.clone(), message)
+            });
     }
     lists
         .try_fold(1_usize, |product, (name, length)| {
-            product.checked_mul(length).filter(|product| *product <= MAX_MODELS).ok_or(name)
+            let length = usize::try_from(length).ok();
+            let product = length.and_then(|length| product.checked_mul(length));
+            product.filter(|product| *product <= MAX_MODELS).ok_or(name)
         })
         .map_err(|name| {
             let message = format!("the grid has more than {MAX_MODELS} models");
@@ -126,20 +138,21 @@ pub(crate) fn values(
 ) -> Vec<Value> {
     let mut values = Vec::with_capacity(settings.len());
     // The last setting varies fastest, so the grid's digits are found from the back.
-    let mut rest = index;
+    let mut rest = index as u64;
     for setting in settings.iter().rev() {
-        values.push(match (&setting.domain, combination) {
-            (Domain::Fixed(value), _) => value.clone(),
-            (domain, Combination::Random { seed, .. }) => {
+        let domain = &setting.domain;
+        let count = domain.count().unwrap_or(1);
+        values.push(match combination {
+            Combination::Grid => {
+                let place = rest % count;
+                rest /= count;
+                domain.at(place)
+            }
+            // What is counted has one value a tuple.
+            Combination::Tuples => domain.at(index as u64),
+            Combination::Random { seed, .. } => {
                 draw(domain, word(seed, block, index, &setting.name.value))
             }
-            (Domain::List(list), Combination::Tuples) => list[index].clone(),
-            (Domain::List(list) | Domain::Choice(list), _) => {
-                let value = list[rest % list.len()].clone();
-                rest /= list.len();
-                value
-            }
-            (Domain::Between { low, .. }, _) => Value::Float(*low),
         });
     }
     values.reverse();
@@ -165,15 +178,10 @@ fn hash(text: &str) -> u64 {
 }
 
 fn draw(domain: &Domain, word: u64) -> Value {
-    match domain {
-        Domain::Fixed(value) => value.clone(),
-        Domain::List(list) | Domain::Choice(list) => {
-            let place = (u128::from(word) * list.len() as u128) >> 64;
-            list[place as usize].clone()
-        }
-        Domain::Between { low, high, log } => {
-            let share = (word >> 11) as f64 / (1_u64 << 53) as f64;
-            Value::Float(between(*low, *high, *log, share))
-        }
+    if let Domain::Between { low, high, log } = domain {
+        let share = (word >> 11) as f64 / (1_u64 << 53) as f64;
+        return Value::Float(between(*low, *high, *log, share));
     }
+    let count = domain.count().unwrap_or(1);
+    domain.at(((u128::from(word) * u128::from(count)) >> 64) as u64)
 }

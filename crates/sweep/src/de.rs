@@ -59,17 +59,27 @@ impl std::error::Error for Mistake {}
 
 impl serde::de::Error for Mistake {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Mistake { message: message.to_string(), help: None, span: None }
+        Mistake {
+            message: message.to_string(),
+            help: None,
+            span: None,
+        }
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let help = Some(spell::help("known keys", field, expected));
-        Mistake { help, ..Mistake::custom(format_args!("unknown key `{field}`")) }
+        Mistake {
+            help,
+            ..Mistake::custom(format_args!("unknown key `{field}`"))
+        }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         let help = Some(spell::help("known names", variant, expected));
-        Mistake { help, ..Mistake::custom(format_args!("unknown name `{variant}`")) }
+        Mistake {
+            help,
+            ..Mistake::custom(format_args!("unknown name `{variant}`"))
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -114,11 +124,19 @@ impl<'de> Deserializer<'de> for ValueReader<'_> {
     ) -> Result<V::Value, Mistake> {
         let span = &self.0.span;
         let read = match &self.0.value {
-            Value::Str(name) => visitor.visit_enum(Variant { name, span, content: None }),
+            Value::Str(name) => visitor.visit_enum(Variant {
+                name,
+                span,
+                content: None,
+            }),
             Value::Table(table) if table.len() == 1 => {
                 let (key, value) = &table.entries[0];
                 let (name, span) = (key.value.as_str(), &key.span);
-                visitor.visit_enum(Variant { name, span, content: Some(value) })
+                visitor.visit_enum(Variant {
+                    name,
+                    span,
+                    content: Some(value),
+                })
             }
             _ => Err(Mistake::custom("expected a name, or a table with one key")),
         };
@@ -157,7 +175,10 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Mistake> {
-        self.0.next().map(|item| seed.deserialize(ValueReader(item))).transpose()
+        self.0
+            .next()
+            .map(|item| seed.deserialize(ValueReader(item)))
+            .transpose()
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -172,7 +193,10 @@ struct Entries<'v> {
 
 impl<'v> Entries<'v> {
     fn new(table: &'v Table) -> Self {
-        Entries { rest: table.entries.iter(), value: None }
+        Entries {
+            rest: table.entries.iter(),
+            value: None,
+        }
     }
 }
 
@@ -188,14 +212,16 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         };
         self.value = Some(value);
         let reader: StrDeserializer<Mistake> = key.value.as_str().into_deserializer();
-        seed.deserialize(reader).map(Some).map_err(|mistake| mistake.at(&key.span))
+        seed.deserialize(reader)
+            .map(Some)
+            .map_err(|mistake| mistake.at(&key.span))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
         match self.value.take() {
-            Some(value) => {
-                seed.deserialize(ValueReader(value)).map_err(|mistake| mistake.at(&value.span))
-            }
+            Some(value) => seed
+                .deserialize(ValueReader(value))
+                .map_err(|mistake| mistake.at(&value.span)),
             None => Err(Mistake::custom("a value was asked for before its key")),
         }
     }
@@ -222,7 +248,9 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Mistake> {
         let reader: StrDeserializer<Mistake> = self.name.into_deserializer();
-        let variant = seed.deserialize(reader).map_err(|mistake| mistake.at(self.span))?;
+        let variant = seed
+            .deserialize(reader)
+            .map_err(|mistake| mistake.at(self.span))?;
         Ok((variant, self))
     }
 }
@@ -233,7 +261,10 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     fn unit_variant(self) -> Result<(), Mistake> {
         match self.content {
             // An empty table says no more than the bare name does.
-            Some(Spanned { value: Value::Table(table), .. }) if table.is_empty() => Ok(()),
+            Some(Spanned {
+                value: Value::Table(table),
+                ..
+            }) if table.is_empty() => Ok(()),
             Some(content) => {
                 let message = format!("`{}` takes no value", self.name);
                 Err(Mistake::custom(message).at(&content.span))

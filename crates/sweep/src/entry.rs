@@ -21,9 +21,18 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
-    Layer { kind: Spanned<Template>, args: Option<Spanned<Template>> },
-    Branches { branches: Vec<Vec<Entry>>, join: Join },
-    Group { repeat: Option<Spanned<Template>>, layers: Vec<Entry> },
+    Layer {
+        kind: Spanned<Template>,
+        args: Option<Spanned<Template>>,
+    },
+    Branches {
+        branches: Vec<Vec<Entry>>,
+        join: Join,
+    },
+    Group {
+        repeat: Option<Spanned<Template>>,
+        layers: Vec<Entry>,
+    },
 }
 
 /// Reads a list of layers. Entries with mistakes are reported and left out.
@@ -34,9 +43,10 @@ pub(crate) fn parse_list(
     reports: &mut Reports,
 ) -> Vec<Entry> {
     match &value.value {
-        Value::Array(items) => {
-            items.iter().filter_map(|item| parse_entry(item, scope, reports)).collect()
-        }
+        Value::Array(items) => items
+            .iter()
+            .filter_map(|item| parse_entry(item, scope, reports))
+            .collect(),
         other => {
             let found = kind_mistake(reports.source, &value.span, what, "an array", other);
             reports.push(found.with_help("write `[\"flatten\", { linear = 10 }]`"));
@@ -45,17 +55,18 @@ pub(crate) fn parse_list(
     }
 }
 
-fn parse_entry(
-    item: &Spanned<Value>,
-    scope: &mut Scope,
-    reports: &mut Reports,
-) -> Option<Entry> {
+fn parse_entry(item: &Spanned<Value>, scope: &mut Scope, reports: &mut Reports) -> Option<Entry> {
     let span = item.span.clone();
     match &item.value {
         Value::Str(_) => {
             let kind = compile(item, scope, reports);
             let body = Body::Layer { kind, args: None };
-            Some(Entry { name: None, when: None, body, span })
+            Some(Entry {
+                name: None,
+                when: None,
+                body,
+                span,
+            })
         }
         Value::Table(table) => {
             let entry = Written { table, span: &span };
@@ -68,7 +79,13 @@ fn parse_entry(
             }
         }
         other => {
-            let found = kind_mistake(reports.source, &span, "a layer", "a string or a table", other);
+            let found = kind_mistake(
+                reports.source,
+                &span,
+                "a layer",
+                "a string or a table",
+                other,
+            );
             reports.push(found.with_help("write `\"relu\"` or `{ linear = { out = 10 } }`"));
             None
         }
@@ -88,7 +105,9 @@ impl Written<'_> {
         scope: &mut Scope,
         reports: &mut Reports,
     ) -> Option<Spanned<Template>> {
-        self.table.get(key).map(|value| compile(value, scope, reports))
+        self.table
+            .get(key)
+            .map(|value| compile(value, scope, reports))
     }
 
     fn unknown(&self, place: &str, known: &[&str], reports: &mut Reports) {
@@ -100,12 +119,19 @@ impl Written<'_> {
     fn entry(&self, body: Body, scope: &mut Scope, reports: &mut Reports) -> Entry {
         let name = self.compiled("name", scope, reports);
         let when = self.compiled("when", scope, reports);
-        Entry { name, when, body, span: self.span.clone() }
+        Entry {
+            name,
+            when,
+            body,
+            span: self.span.clone(),
+        }
     }
 
     fn layer(&self, scope: &mut Scope, reports: &mut Reports) -> Option<Entry> {
-        let mut kinds =
-            self.table.iter().filter(|(key, _)| !["name", "when"].contains(&key.value.as_str()));
+        let mut kinds = self
+            .table
+            .iter()
+            .filter(|(key, _)| !["name", "when"].contains(&key.value.as_str()));
         let Some((kind, args)) = kinds.next() else {
             reports.say(
                 self.span.clone(),
@@ -115,8 +141,10 @@ impl Written<'_> {
             return None;
         };
         if let Some((second, _)) = kinds.next() {
-            let message =
-                format!("one entry holds one layer, not `{}` and `{}`", kind.value, second.value);
+            let message = format!(
+                "one entry holds one layer, not `{}` and `{}`",
+                kind.value, second.value
+            );
             let help = "give each layer braces of its own, and its arguments another pair: \
                 `{ linear = { out = 10 } }`";
             reports.say(second.span.clone(), message, help);
@@ -140,7 +168,12 @@ impl Written<'_> {
         let index = self.index(repeat.is_some(), scope, reports);
         let Some(layers) = self.table.get("layers") else {
             let span = self.span.clone();
-            reports.push(spell::missing_key(reports.source, span, "a repeat", "layers"));
+            reports.push(spell::missing_key(
+                reports.source,
+                span,
+                "a repeat",
+                "layers",
+            ));
             return None;
         };
         if repeat.is_some() {
@@ -160,7 +193,11 @@ impl Written<'_> {
         let Some((key, value)) = self.table.entry("as") else {
             if repeats && scope.is_setting("i") {
                 let message = "the index `i` of this repeat hides the setting `i`";
-                reports.say(self.span.clone(), message, "write `as = \"k\"` beside `repeat`");
+                reports.say(
+                    self.span.clone(),
+                    message,
+                    "write `as = \"k\"` beside `repeat`",
+                );
             }
             return "i".to_owned();
         };
@@ -173,7 +210,11 @@ impl Written<'_> {
             }
         };
         if !repeats {
-            reports.say(key.span.clone(), "`as` without a `repeat`", "it names the repeat's index");
+            reports.say(
+                key.span.clone(),
+                "`as` without a `repeat`",
+                "it names the repeat's index",
+            );
         } else if scope.is_setting(&name) || crate::expr::RESERVED.contains(&name.as_str()) {
             let message = format!("`{name}` already has a meaning");
             reports.say(value.span.clone(), message, "give the index another name");
@@ -182,11 +223,21 @@ impl Written<'_> {
     }
 
     fn branches(&self, scope: &mut Scope, reports: &mut Reports) -> Option<Entry> {
-        self.unknown("branches", &["branches", "join", "dim", "name", "when"], reports);
-        let join = self.join(reports.source).map_err(|mistake| reports.push(mistake)).ok();
+        self.unknown(
+            "branches",
+            &["branches", "join", "dim", "name", "when"],
+            reports,
+        );
+        let join = self
+            .join(reports.source)
+            .map_err(|mistake| reports.push(mistake))
+            .ok();
         let mut lists = Vec::new();
         match self.table.get("branches") {
-            Some(Spanned { value: Value::Array(items), .. }) if !items.is_empty() => {
+            Some(Spanned {
+                value: Value::Array(items),
+                ..
+            }) if !items.is_empty() => {
                 for item in items {
                     lists.push(parse_list(item, "a branch", scope, reports));
                 }
@@ -194,17 +245,25 @@ impl Written<'_> {
             found => {
                 let span = found.map_or(self.span, |found| &found.span);
                 let help = "write `branches = [[...], []]`; an empty branch is the identity";
-                reports.say(span.clone(), "`branches` must be an array of lists of layers", help);
+                reports.say(
+                    span.clone(),
+                    "`branches` must be an array of lists of layers",
+                    help,
+                );
             }
         }
-        let body = Body::Branches { branches: lists, join: join? };
+        let body = Body::Branches {
+            branches: lists,
+            join: join?,
+        };
         Some(self.entry(body, scope, reports))
     }
 
     fn join(&self, source: &Source) -> Result<Join, syncarp_diag::Located> {
         const HELP: &str = "write `join = \"add\"`, or `join = \"concat\", dim = 1`";
         let Some(join) = self.table.get("join") else {
-            let mistake = spell::missing_key(source, self.span.clone(), "an entry of branches", "join");
+            let mistake =
+                spell::missing_key(source, self.span.clone(), "an entry of branches", "join");
             return Err(mistake.with_help(HELP));
         };
         let wrong = |span: &Range<usize>, message: String| {
@@ -215,15 +274,25 @@ impl Written<'_> {
             (Some("add"), Some((dim, _))) => {
                 wrong(&dim.span, "adding branches takes no `dim`".to_owned())
             }
-            (Some("concat"), Some((_, Spanned { value: Value::Int(dim), .. }))) => {
-                Ok(Join::Concat { dim: *dim })
-            }
+            (
+                Some("concat"),
+                Some((
+                    _,
+                    Spanned {
+                        value: Value::Int(dim),
+                        ..
+                    },
+                )),
+            ) => Ok(Join::Concat { dim: *dim }),
             (Some("concat"), Some((_, other))) => {
                 let message = format!("`dim` must be an integer, not {}", other.value.describe());
                 wrong(&other.span, message)
             }
             (Some("concat"), None) => wrong(&join.span, "`concat` needs a `dim`".to_owned()),
-            _ => wrong(&join.span, format!("branches cannot be joined by {}", join.value.describe())),
+            _ => wrong(
+                &join.span,
+                format!("branches cannot be joined by {}", join.value.describe()),
+            ),
         }
     }
 }

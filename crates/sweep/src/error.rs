@@ -53,13 +53,19 @@ pub(crate) struct Reports<'s> {
 
 impl<'s> Reports<'s> {
     pub fn new(source: &'s Source) -> Self {
-        Reports { source, mistakes: Vec::new(), seen: HashSet::new() }
+        Reports {
+            source,
+            mistakes: Vec::new(),
+            seen: HashSet::new(),
+        }
     }
 
     pub fn push(&mut self, mistake: Located) {
-        let key = (mistake.span.start, mistake.message.clone());
-        // What was seen counts even when it is not kept, so that callers can compare counts.
-        if self.seen.insert(key) && self.mistakes.len() < MAX_MISTAKES {
+        if !self.full()
+            && self
+                .seen
+                .insert((mistake.span.start, mistake.message.clone()))
+        {
             self.mistakes.push(mistake);
         }
     }
@@ -99,6 +105,10 @@ mod tests {
         assert!(reports.full());
         let mistakes = reports.into_result().unwrap_err();
         assert_eq!(mistakes.len(), MAX_MISTAKES);
-        assert!(mistakes.windows(2).all(|pair| pair[0].span.start < pair[1].span.start));
+        assert!(
+            mistakes
+                .windows(2)
+                .all(|pair| pair[0].span.start < pair[1].span.start)
+        );
     }
 }

@@ -22,11 +22,19 @@ pub(crate) fn evaluate<'e>(node: &'e Node, slots: &'e [Value]) -> Evaluated<'e> 
         Op::Variable(slot) => return Ok(Cow::Borrowed(&slots[*slot])),
         Op::If(parts) => {
             let [condition, value, otherwise] = parts.as_ref();
-            return evaluate(if truth(condition, slots)? { value } else { otherwise }, slots);
+            return evaluate(
+                if truth(condition, slots)? {
+                    value
+                } else {
+                    otherwise
+                },
+                slots,
+            );
         }
         Op::Item(parts) => {
             let [of, index] = parts.as_ref();
-            return item(evaluate(of, slots)?, &evaluate(index, slots)?, at);
+            let index = evaluate(index, slots)?;
+            return item(evaluate(of, slots)?, index.as_ref(), at);
         }
         Op::Not(of) => Value::Bool(!truth(of, slots)?),
         Op::And(sides) => Value::Bool(truth(&sides[0], slots)? && truth(&sides[1], slots)?),
@@ -67,12 +75,18 @@ pub(crate) fn evaluate<'e>(node: &'e Node, slots: &'e [Value]) -> Evaluated<'e> 
 }
 
 fn mismatch(at: &Range<usize>, wanted: &str, found: &Value) -> ExprError {
-    ExprError::new(at.clone(), format!("expected {wanted}, found {}", found.describe()))
+    ExprError::new(
+        at.clone(),
+        format!("expected {wanted}, found {}", found.describe()),
+    )
 }
 
 fn whole(number: Option<i64>, at: &Range<usize>) -> Result<Value, ExprError> {
     number.map(Value::Int).ok_or_else(|| {
-        ExprError::new(at.clone(), "the result is beyond the whole numbers of 64 bits")
+        ExprError::new(
+            at.clone(),
+            "the result is beyond the whole numbers of 64 bits",
+        )
     })
 }
 
@@ -93,8 +107,11 @@ fn extreme<'e>(function: Function, arguments: &'e [Node], slots: &'e [Value]) ->
         let replaces = match &best {
             None => true,
             Some(best) => {
-                let wanted =
-                    if function == Function::Min { Ordering::Less } else { Ordering::Greater };
+                let wanted = if function == Function::Min {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                };
                 order(&value, best) == Some(wanted)
             }
         };
@@ -113,7 +130,9 @@ fn extreme<'e>(function: Function, arguments: &'e [Node], slots: &'e [Value]) ->
             (value, _) => consider(value, &argument.at)?,
         }
     }
-    let start = arguments.first().map_or(0..0, |argument| argument.at.clone());
+    let start = arguments
+        .first()
+        .map_or(0..0, |argument| argument.at.clone());
     best.ok_or_else(|| ExprError::new(start, "an empty array has no extreme"))
 }
 
@@ -122,11 +141,18 @@ fn item<'e>(of: Cow<'e, Value>, index: &Value, at: &Range<usize>) -> Evaluated<'
         return Err(mismatch(at, "an integer between the brackets", index));
     };
     let place = |length: usize| {
-        let place = if *index < 0 { index + length as i64 } else { *index };
-        usize::try_from(place).ok().filter(|place| *place < length).ok_or_else(|| {
-            let message = format!("there is no item {index} in an array of {length}");
-            ExprError::new(at.clone(), message)
-        })
+        let place = if *index < 0 {
+            index + length as i64
+        } else {
+            *index
+        };
+        usize::try_from(place)
+            .ok()
+            .filter(|place| *place < length)
+            .ok_or_else(|| {
+                let message = format!("there is no item {index} in an array of {length}");
+                ExprError::new(at.clone(), message)
+            })
     };
     match of {
         Cow::Borrowed(Value::Array(items)) => Ok(Cow::Borrowed(&items[place(items.len())?].value)),
@@ -222,7 +248,10 @@ fn arithmetic(
         Arithmetic::Power => a.powf(b),
     };
     if !result.is_finite() && a.is_finite() && b.is_finite() {
-        return Err(ExprError::new(at.clone(), "the result is not a finite number"));
+        return Err(ExprError::new(
+            at.clone(),
+            "the result is not a finite number",
+        ));
     }
     Ok(Value::Float(result))
 }
@@ -243,12 +272,19 @@ fn integers(
         }
         Arithmetic::FloorDivide => {
             // Rust rounds towards zero; one less is due where the signs differ and something is left.
-            let rounds = left.checked_rem(right).is_some_and(|r| r != 0 && (r < 0) != (right < 0));
-            left.checked_div(right).map(|quotient| quotient - i64::from(rounds))
+            let rounds = left
+                .checked_rem(right)
+                .is_some_and(|r| r != 0 && (r < 0) != (right < 0));
+            left.checked_div(right)
+                .map(|quotient| quotient - i64::from(rounds))
         }
         Arithmetic::Modulo => {
             let rest = left.wrapping_rem(right);
-            Some(if rest != 0 && (rest < 0) != (right < 0) { rest + right } else { rest })
+            Some(if rest != 0 && (rest < 0) != (right < 0) {
+                rest + right
+            } else {
+                rest
+            })
         }
         Arithmetic::Power if right >= 0 => {
             let exponent = u32::try_from(right).ok();

@@ -11,8 +11,15 @@ use crate::template::kind_mistake;
 use crate::value::{Spanned, Table, Value};
 
 /// The keys of an evaluator.
-pub(crate) const KEYS: [&str; 7] =
-    ["loss", "metrics", "optimizer", "schedule", "clip-norm", "epochs", "seed"];
+pub(crate) const KEYS: [&str; 7] = [
+    "loss",
+    "metrics",
+    "optimizer",
+    "schedule",
+    "clip-norm",
+    "epochs",
+    "seed",
+];
 
 /// How a model is trained and judged. Names of losses, metrics, optimizers and schedules are free
 /// here; whoever has the registry checks them and their options.
@@ -54,7 +61,10 @@ impl EvaluatorSpec {
     pub fn parse(table: &Spanned<Table>, source: &Source) -> Result<Self, Vec<Located>> {
         let mut reports = Reports::new(source);
         check_keys(&table.value, &mut reports);
-        let mut reader = Reader { table, reports: &mut reports };
+        let mut reader = Reader {
+            table,
+            reports: &mut reports,
+        };
         let loss = reader.named("loss", true);
         let metrics = reader.metrics();
         let optimizer = reader.named("optimizer", true);
@@ -74,7 +84,11 @@ impl EvaluatorSpec {
                 seed: seed.unsigned_abs(),
             }),
             // Each of these was reported where it was missed.
-            _ => Err(vec![Located::new(source, table.span.clone(), "the evaluator is incomplete")]),
+            _ => Err(vec![Located::new(
+                source,
+                table.span.clone(),
+                "the evaluator is incomplete",
+            )]),
         }
     }
 }
@@ -104,7 +118,13 @@ impl<'r> Reader<'r, '_> {
 
     fn wrong(&mut self, span: &Range<usize>, key: &str, wanted: &str, found: &Value) {
         let source = self.reports.source;
-        self.reports.push(kind_mistake(source, span, &format!("`{key}`"), wanted, found));
+        self.reports.push(kind_mistake(
+            source,
+            span,
+            &format!("`{key}`"),
+            wanted,
+            found,
+        ));
     }
 
     fn named(&mut self, key: &str, needed: bool) -> Option<Named> {
@@ -120,16 +140,33 @@ impl<'r> Reader<'r, '_> {
         match &value.value {
             Value::Str(name) => {
                 let name = Spanned::new(name.clone(), span.clone());
-                Some(Named { name, options: Args { span, ..Args::default() } })
+                Some(Named {
+                    name,
+                    options: Args {
+                        span,
+                        ..Args::default()
+                    },
+                })
             }
             Value::Table(table) => {
-                let named =
-                    table.iter().filter(|(key, _)| key.value != "name").cloned().collect();
-                let options = Args { positional: None, named, span: span.clone() };
+                let named = table
+                    .iter()
+                    .filter(|(key, _)| key.value != "name")
+                    .cloned()
+                    .collect();
+                let options = Args {
+                    positional: None,
+                    named,
+                    span: span.clone(),
+                };
                 match table.get("name") {
-                    Some(Spanned { value: Value::Str(name), span }) => {
-                        Some(Named { name: Spanned::new(name.clone(), span.clone()), options })
-                    }
+                    Some(Spanned {
+                        value: Value::Str(name),
+                        span,
+                    }) => Some(Named {
+                        name: Spanned::new(name.clone(), span.clone()),
+                        options,
+                    }),
                     Some(other) => {
                         let what = format!("{key}.name");
                         self.wrong(&other.span, &what, "a string", &other.value);
@@ -156,9 +193,13 @@ impl<'r> Reader<'r, '_> {
     fn metrics(&mut self) -> Vec<Named> {
         match self.get("metrics", false) {
             None => Vec::new(),
-            Some(Spanned { value: Value::Array(items), .. }) => {
-                items.iter().filter_map(|item| self.one("metrics", item)).collect()
-            }
+            Some(Spanned {
+                value: Value::Array(items),
+                ..
+            }) => items
+                .iter()
+                .filter_map(|item| self.one("metrics", item))
+                .collect(),
             Some(one) => self.one("metrics", one).into_iter().collect(),
         }
     }
@@ -168,7 +209,10 @@ impl<'r> Reader<'r, '_> {
         if value.value == Value::Bool(false) {
             return None;
         }
-        let norm = value.value.as_f64().filter(|norm| norm.is_finite() && *norm > 0.0);
+        let norm = value
+            .value
+            .as_f64()
+            .filter(|norm| norm.is_finite() && *norm > 0.0);
         if norm.is_none() {
             self.wrong(&value.span, "clip-norm", "a number above 0", &value.value);
         }

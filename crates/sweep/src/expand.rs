@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use syncarp_diag::Located;
 
+use crate::MAX_LAYERS;
 use crate::args::Args;
 use crate::entry::{Body, Entry};
 use crate::layer::LayerNode;
 use crate::template::{Template, Work, kind_mistake};
 use crate::value::{Spanned, Table, Value};
-use crate::MAX_LAYERS;
 
 /// The most entries looked at for one model, so that empty repeats of repeats end soon too.
 const MAX_STEPS: u64 = 200_000;
@@ -26,7 +26,12 @@ pub(crate) struct Expander<'w, 's> {
 
 impl<'w, 's> Expander<'w, 's> {
     pub fn new(work: &'w mut Work<'s>, slots: Vec<Value>) -> Self {
-        Expander { work, slots, layers: 0, steps: 0 }
+        Expander {
+            work,
+            slots,
+            layers: 0,
+            steps: 0,
+        }
     }
 
     pub fn resolve(&mut self, template: &Spanned<Template>) -> Result<Spanned<Value>, Located> {
@@ -91,7 +96,11 @@ impl<'w, 's> Expander<'w, 's> {
     }
 
     fn entry(&mut self, entry: &Entry, nodes: &mut Vec<LayerNode>) -> Result<(), Located> {
-        if let Body::Group { repeat: Some(repeat), layers } = &entry.body {
+        if let Body::Group {
+            repeat: Some(repeat),
+            layers,
+        } = &entry.body
+        {
             let count = self.count(repeat)?;
             let slot = self.slots.len();
             for index in 0..count {
@@ -102,7 +111,11 @@ impl<'w, 's> Expander<'w, 's> {
             }
             return Ok(());
         }
-        if let Body::Group { repeat: None, layers } = &entry.body {
+        if let Body::Group {
+            repeat: None,
+            layers,
+        } = &entry.body
+        {
             return self.once(entry, layers, nodes);
         }
         self.step(&entry.span)?;
@@ -116,12 +129,22 @@ impl<'w, 's> Expander<'w, 's> {
             Body::Layer { kind, args } => {
                 let kind = kind.resolve_str(&self.slots, self.work, "a layer")?;
                 let args = self.args(args.as_ref(), &span)?;
-                LayerNode::Layer { name, kind, args, span }
+                LayerNode::Layer {
+                    name,
+                    kind,
+                    args,
+                    span,
+                }
             }
             Body::Branches { branches, join } => {
                 let branches: Result<Vec<_>, Located> =
                     branches.iter().map(|branch| self.list(branch)).collect();
-                LayerNode::Branches { name, branches: branches?, join: *join, span }
+                LayerNode::Branches {
+                    name,
+                    branches: branches?,
+                    join: *join,
+                    span,
+                }
             }
             Body::Group { .. } => return Ok(()),
         });
@@ -143,7 +166,11 @@ impl<'w, 's> Expander<'w, 's> {
             Some(name) => {
                 self.count_layer(&entry.span)?;
                 let layers = self.list(layers)?;
-                nodes.push(LayerNode::Sequence { name, layers, span: entry.span.clone() });
+                nodes.push(LayerNode::Sequence {
+                    name,
+                    layers,
+                    span: entry.span.clone(),
+                });
             }
             None => {
                 for layer in layers {
@@ -184,13 +211,24 @@ impl<'w, 's> Expander<'w, 's> {
         around: &Range<usize>,
     ) -> Result<Args, Located> {
         let Some(args) = args else {
-            return Ok(Args { span: around.clone(), ..Args::default() });
+            return Ok(Args {
+                span: around.clone(),
+                ..Args::default()
+            });
         };
         let value = self.resolve(args)?;
         let span = value.span.clone();
         Ok(match value.value {
-            Value::Table(named) => Args { positional: None, named, span },
-            _ => Args { positional: Some(value), named: Table::default(), span },
+            Value::Table(named) => Args {
+                positional: None,
+                named,
+                span,
+            },
+            _ => Args {
+                positional: Some(value),
+                named: Table::default(),
+                span,
+            },
         })
     }
 }

@@ -30,8 +30,9 @@ const MAX_NODES: usize = 300;
 const MAX_DEPTH: usize = 48;
 
 /// Words that have a meaning in expressions and so name no setting.
-pub(crate) const RESERVED: [&str; 12] =
-    ["if", "else", "and", "or", "not", "true", "false", "min", "max", "len", "int", "index"];
+pub(crate) const RESERVED: [&str; 12] = [
+    "if", "else", "and", "or", "not", "true", "false", "min", "max", "len", "int", "index",
+];
 
 /// What is wrong with an expression, at bytes of its own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,11 @@ pub(crate) struct ExprError {
 
 impl ExprError {
     pub fn new(at: Range<usize>, message: impl Into<String>) -> Self {
-        ExprError { at, message: message.into(), help: None }
+        ExprError {
+            at,
+            message: message.into(),
+            help: None,
+        }
     }
 
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -115,9 +120,19 @@ pub(crate) trait Names {
 /// Parses the text between `${` and `}`.
 pub(crate) fn parse(text: &str, names: &mut dyn Names) -> Result<Node, ExprError> {
     let tokens = lex(text)?;
-    let mut parser = Parser { tokens, next: 0, end: text.len(), nodes: 0, depth: 0, names };
+    let mut parser = Parser {
+        tokens,
+        next: 0,
+        end: text.len(),
+        nodes: 0,
+        depth: 0,
+        names,
+    };
     if parser.tokens.is_empty() {
-        return Err(ExprError::new(0..text.len(), "there is no expression inside `${}`"));
+        return Err(ExprError::new(
+            0..text.len(),
+            "there is no expression inside `${}`",
+        ));
     }
     let node = parser.expression()?;
     match parser.peek() {
@@ -147,7 +162,9 @@ impl Parser<'_> {
 
     /// Where the next token is, or the end of the text.
     fn here(&self) -> Range<usize> {
-        self.tokens.get(self.next).map_or(self.end..self.end, |(_, at)| at.clone())
+        self.tokens
+            .get(self.next)
+            .map_or(self.end..self.end, |(_, at)| at.clone())
     }
 
     fn take(&mut self, wanted: &Token) -> bool {
@@ -174,7 +191,9 @@ impl Parser<'_> {
     }
 
     fn unexpected(&self, wanted: &str) -> ExprError {
-        let found = self.peek().map_or_else(|| "the end".to_owned(), Token::to_string);
+        let found = self
+            .peek()
+            .map_or_else(|| "the end".to_owned(), Token::to_string);
         ExprError::new(self.here(), format!("expected {wanted}, found {found}"))
     }
 
@@ -325,7 +344,11 @@ impl Parser<'_> {
             return Ok(base);
         }
         let exponent = self.deeper(Parser::sign)?;
-        self.pair(|sides| Op::Arithmetic(Arithmetic::Power, sides), base, exponent)
+        self.pair(
+            |sides| Op::Arithmetic(Arithmetic::Power, sides),
+            base,
+            exponent,
+        )
     }
 
     fn item(&mut self) -> Parsed {
@@ -352,8 +375,9 @@ impl Parser<'_> {
             Token::Sign("(") => {
                 self.next += 1;
                 let inner = self.expression()?;
+                let at = at.start..self.here().end;
                 self.expect_sign(")")?;
-                Ok(inner)
+                Ok(Node { at, ..inner })
             }
             Token::Word(word) => self.word(&word, at),
             Token::Sign(_) => Err(self.unexpected("a value")),

@@ -43,12 +43,23 @@ mod tests {
 
     #[test]
     fn stars_and_question_marks() {
-        for (pattern, name) in
-            [("*", ""), ("*", "a.b"), ("a*c", "abbc"), ("a*b*c", "aXbYbZc"), ("??", "ab"), ("", "")]
-        {
+        for (pattern, name) in [
+            ("*", ""),
+            ("*", "a.b"),
+            ("a*c", "abbc"),
+            ("a*b*c", "aXbYbZc"),
+            ("??", "ab"),
+            ("", ""),
+        ] {
             assert!(glob_matches(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("?", ""), ("a*c", "abb"), ("a", "A"), ("", "a"), ("*a", "ab")] {
+        for (pattern, name) in [
+            ("?", ""),
+            ("a*c", "abb"),
+            ("a", "A"),
+            ("", "a"),
+            ("*a", "ab"),
+        ] {
             assert!(!glob_matches(pattern, name), "{pattern} {name}");
         }
     }

@@ -77,14 +77,20 @@ fn quoted(rest: &str, quote: u8, at: usize) -> Result<(Token, usize), ExprError>
             let text = rest[1..=length].to_owned();
             Ok((Token::Constant(Value::Str(text)), length + 2))
         }
-        None => Err(ExprError::new(at..at + rest.len(), "a text without its closing quote")),
+        None => Err(ExprError::new(
+            at..at + rest.len(),
+            "a text without its closing quote",
+        )),
     }
 }
 
 fn number(rest: &str, at: usize) -> Result<(Token, usize), ExprError> {
     let bytes = rest.as_bytes();
     let digits = |from: usize| {
-        from + bytes[from..].iter().take_while(|b| b.is_ascii_digit() || **b == b'_').count()
+        from + bytes[from..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit() || **b == b'_')
+            .count()
     };
     let mut end = digits(0);
     let mut float = false;
@@ -102,14 +108,19 @@ fn number(rest: &str, at: usize) -> Result<(Token, usize), ExprError> {
     end += bytes[end..].iter().take_while(|b| is_word(**b)).count();
     let text = rest[..end].replace('_', "");
     let value = if float {
-        text.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)
+        text.parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+            .map(Value::Float)
     } else {
         text.parse().ok().map(Value::Int)
     };
     match value {
         Some(value) => Ok((Token::Constant(value), end)),
-        None => Err(ExprError::new(at..at + end, format!("`{}` is no number", &rest[..end]))
-            .with_help("whole numbers go up to 9223372036854775807")),
+        None => Err(
+            ExprError::new(at..at + end, format!("`{}` is no number", &rest[..end]))
+                .with_help("whole numbers go up to 9223372036854775807"),
+        ),
     }
 }
 
@@ -118,12 +129,19 @@ mod tests {
     use super::*;
 
     fn texts(text: &str) -> Vec<String> {
-        lex(text).unwrap().iter().map(|(token, _)| token.to_string()).collect()
+        lex(text)
+            .unwrap()
+            .iter()
+            .map(|(token, _)| token.to_string())
+            .collect()
     }
 
     #[test]
     fn signs_are_taken_longest_first() {
-        assert_eq!(texts("a//b**c<=d"), ["`a`", "`//`", "`b`", "`**`", "`c`", "`<=`", "`d`"]);
+        assert_eq!(
+            texts("a//b**c<=d"),
+            ["`a`", "`//`", "`b`", "`**`", "`c`", "`<=`", "`d`"]
+        );
     }
 
     #[test]
@@ -131,7 +149,13 @@ mod tests {
         let found = texts("1 1_000 .5 1e-3 2.");
         assert_eq!(
             found,
-            ["the integer 1", "the integer 1000", "the float 0.5", "the float 0.001", "the float 2.0"]
+            [
+                "the integer 1",
+                "the integer 1000",
+                "the float 0.5",
+                "the float 0.001",
+                "the float 2.0"
+            ]
         );
         for wrong in ["99999999999999999999", "3x", "1e", "1e999", "1.2.3x"] {
             assert!(lex(wrong).is_err() || texts(wrong).len() > 1, "{wrong}");
@@ -142,7 +166,10 @@ mod tests {
 
     #[test]
     fn texts_and_strays() {
-        assert_eq!(texts("'a b' \"c\""), ["the string \"a b\"", "the string \"c\""]);
+        assert_eq!(
+            texts("'a b' \"c\""),
+            ["the string \"a b\"", "the string \"c\""]
+        );
         assert_eq!(lex("'a").unwrap_err().at, 0..2);
         assert_eq!(lex("a € b").unwrap_err().at, 2..5);
         assert_eq!(lex("''").unwrap()[0].1, 0..2);

@@ -68,7 +68,7 @@ pub use value::{Spanned, Table, Value};
 
 use block::{Block, Defaults};
 use error::Reports;
-use template::{Work, kind_mistake};
+use template::{MAX_VALUES, Work, kind_mistake};
 
 /// The most models that a sweep may have.
 pub const MAX_MODELS: usize = 100_000;
@@ -118,7 +118,10 @@ impl Sweep {
     /// # Errors
     /// The file cannot be read, or is no sweep.
     pub fn load(path: &Path) -> Result<Sweep, SweepError> {
-        let failed = |cause| SweepError::Read { path: path.to_owned(), cause };
+        let failed = |cause| SweepError::Read {
+            path: path.to_owned(),
+            cause,
+        };
         let text = std::fs::read_to_string(path).map_err(failed)?;
         let base = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -136,7 +139,12 @@ impl Sweep {
             Ok((name, models)) => {
                 let base_dir = base_dir.into();
                 let name = name.unwrap_or_else(|| folder_name(&base_dir));
-                Ok(Sweep { name, base_dir, source, models })
+                Ok(Sweep {
+                    name,
+                    base_dir,
+                    source,
+                    models,
+                })
             }
             Err(mistakes) => Err(SweepError::Invalid { mistakes }),
         }
@@ -150,8 +158,15 @@ impl Sweep {
 
 fn folder_name(folder: &Path) -> String {
     let whole = folder.canonicalize();
-    let named = whole.as_deref().unwrap_or(folder).file_name().or(folder.file_name());
-    named.map_or_else(|| "sweep".to_owned(), |name| name.to_string_lossy().into_owned())
+    let named = whole
+        .as_deref()
+        .unwrap_or(folder)
+        .file_name()
+        .or(folder.file_name());
+    named.map_or_else(
+        || "sweep".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn parse(source: &Source) -> Result<(Option<String>, Vec<ModelSpec>), Vec<Located>> {
@@ -168,19 +183,33 @@ fn parse(source: &Source) -> Result<(Option<String>, Vec<ModelSpec>), Vec<Locate
     };
     evaluator::check_keys(&defaults.evaluator.value, &mut reports);
     let blocks = match file.get("model") {
-        Some(Spanned { value: Value::Array(items), .. }) if !items.is_empty() => items.as_slice(),
+        Some(Spanned {
+            value: Value::Array(items),
+            ..
+        }) if !items.is_empty() => items.as_slice(),
         found => {
             let span = found.map_or(0..0, |found| found.span.clone());
             reports.say(span, "a sweep without models", "write a `[[model]]` block");
             &[]
         }
     };
+    // Each block has the defaults in it, so that many blocks of large defaults take much memory.
+    let weight = defaults.evaluator.value.weight() + defaults.data.value.weight();
+    let too_large = weight.saturating_mul(blocks.len() as u64) > MAX_VALUES;
+    if too_large {
+        let message = format!("the sweep expands to more than {MAX_VALUES} values");
+        reports.say(0..0, message, "split it into several sweeps");
+    }
     let blocks: Vec<Block> = blocks
         .iter()
         .enumerate()
         .filter_map(|(family, block)| {
             // With no room for another mistake, looking for one is wasted.
-            if reports.full() { None } else { Block::parse(family, block, &defaults, &mut reports) }
+            if reports.full() || too_large {
+                None
+            } else {
+                Block::parse(family, block, &defaults, &mut reports)
+            }
         })
         .collect();
     let models = expand(&blocks, &mut reports);
@@ -189,10 +218,20 @@ fn parse(source: &Source) -> Result<(Option<String>, Vec<ModelSpec>), Vec<Locate
 }
 
 fn sweep_name(name: Option<&Spanned<Value>>, reports: &mut Reports) -> Option<String> {
-    let Some(Spanned { value: Value::Str(text), span }) = name else {
+    let Some(Spanned {
+        value: Value::Str(text),
+        span,
+    }) = name
+    else {
         if let Some(other) = name {
             let source = reports.source;
-            reports.push(kind_mistake(source, &other.span, "`name`", "a string", &other.value));
+            reports.push(kind_mistake(
+                source,
+                &other.span,
+                "`name`",
+                "a string",
+                &other.value,
+            ));
         }
         return None;
     };
@@ -205,13 +244,20 @@ fn sweep_name(name: Option<&Spanned<Value>>, reports: &mut Reports) -> Option<St
 fn default_table(file: &Table, key: &str, reports: &mut Reports) -> Spanned<Table> {
     match file.get(key) {
         None => Spanned::new(Table::default(), 0..0),
-        Some(Spanned { value: Value::Table(table), span }) => {
-            Spanned::new(table.clone(), span.clone())
-        }
+        Some(Spanned {
+            value: Value::Table(table),
+            span,
+        }) => Spanned::new(table.clone(), span.clone()),
         Some(other) => {
             let source = reports.source;
             let what = format!("`{key}`");
-            reports.push(kind_mistake(source, &other.span, &what, "a table", &other.value));
+            reports.push(kind_mistake(
+                source,
+                &other.span,
+                &what,
+                "a table",
+                &other.value,
+            ));
             Spanned::new(Table::default(), 0..0)
         }
     }
@@ -220,7 +266,10 @@ fn default_table(file: &Table, key: &str, reports: &mut Reports) -> Spanned<Tabl
 /// The models of all blocks. A block ends at its first model with mistakes: the next would have
 /// the same.
 fn expand(blocks: &[Block], reports: &mut Reports) -> Vec<ModelSpec> {
-    let total: usize = blocks.iter().map(|block| block.count).fold(0, usize::saturating_add);
+    let total: usize = blocks
+        .iter()
+        .map(|block| block.count)
+        .fold(0, usize::saturating_add);
     if total > MAX_MODELS {
         let message = format!("the sweep has {total} models, more than {MAX_MODELS}");
         reports.say(0..0, message, "split it into several sweeps");
@@ -234,7 +283,9 @@ fn expand(blocks: &[Block], reports: &mut Reports) -> Vec<ModelSpec> {
             let model = match block.model(index, &mut work) {
                 Ok(model) => model,
                 Err(mistakes) => {
-                    mistakes.into_iter().for_each(|mistake| reports.push(mistake));
+                    mistakes
+                        .into_iter()
+                        .for_each(|mistake| reports.push(mistake));
                     break;
                 }
             };
@@ -256,7 +307,11 @@ fn twice(first: &ModelSpec, second: &ModelSpec, source: &Source) -> Located {
         let (line, _) = source.line_column(first.span.start);
         return mistake.with_help(format!("the other one is named in line {line}"));
     }
-    let differ = first.settings.iter().zip(&second.settings).find(|(a, b)| a != b);
+    let differ = first
+        .settings
+        .iter()
+        .zip(&second.settings)
+        .find(|(a, b)| a != b);
     mistake.with_help(match differ {
         Some(((setting, _), _)) => {
             format!("they differ in `{setting}`; put `${{{setting}}}` into the name")

@@ -60,7 +60,10 @@ impl Reader<'_> {
             Item::Table(table) => {
                 let span = table.span().unwrap_or_else(|| around.clone());
                 self.check(depth, &span)?;
-                Ok(Spanned::new(Value::Table(self.table(table, depth + 1)?), span))
+                Ok(Spanned::new(
+                    Value::Table(self.table(table, depth + 1)?),
+                    span,
+                ))
             }
             Item::ArrayOfTables(tables) => {
                 let span = tables.span().unwrap_or_else(|| around.clone());
@@ -69,12 +72,19 @@ impl Reader<'_> {
                     .iter()
                     .map(|table| {
                         let span = table.span().unwrap_or_else(|| around.clone());
-                        Ok(Spanned::new(Value::Table(self.table(table, depth + 2)?), span))
+                        Ok(Spanned::new(
+                            Value::Table(self.table(table, depth + 2)?),
+                            span,
+                        ))
                     })
                     .collect();
                 Ok(Spanned::new(Value::Array(items?), span))
             }
-            Item::None => Err(Located::new(self.source, around.clone(), "a key without a value")),
+            Item::None => Err(Located::new(
+                self.source,
+                around.clone(),
+                "a key without a value",
+            )),
         }
     }
 
@@ -93,8 +103,10 @@ impl Reader<'_> {
             Toml::Boolean(flag) => Value::Bool(*flag.value()),
             Toml::String(text) => Value::Str(text.value().clone()),
             Toml::Array(items) => {
-                let items: Result<Vec<_>, Located> =
-                    items.iter().map(|item| self.value(item, &span, depth + 1)).collect();
+                let items: Result<Vec<_>, Located> = items
+                    .iter()
+                    .map(|item| self.value(item, &span, depth + 1))
+                    .collect();
                 Value::Array(items?)
             }
             Toml::InlineTable(table) => Value::Table(self.table(table, depth + 1)?),

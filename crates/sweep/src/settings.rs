@@ -25,6 +25,15 @@ pub(crate) enum Domain {
     Fixed(Value),
     /// One of these, never none.
     List(Vec<Value>),
+    /// So many whole numbers, `step` apart; never none.
+    Whole { low: i64, step: u64, count: u64 },
+    /// So many numbers, two at least, evenly spaced, on a logarithmic scale if so.
+    Spaced {
+        low: f64,
+        high: f64,
+        log: bool,
+        count: u64,
+    },
     /// One of these, in random combinations only.
     Choice(Vec<Value>),
     /// Any number between two, in random combinations only; evenly on a logarithmic scale if so.
@@ -35,6 +44,39 @@ impl Domain {
     /// Whether only a random combination can use it.
     pub fn is_random(&self) -> bool {
         matches!(self, Domain::Choice(_) | Domain::Between { .. })
+    }
+
+    /// The number of values, where they can be counted and are not always the same one.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Domain::List(values) | Domain::Choice(values) => Some(values.len() as u64),
+            Domain::Whole { count, .. } | Domain::Spaced { count, .. } => Some(*count),
+            Domain::Fixed(_) | Domain::Between { .. } => None,
+        }
+    }
+
+    /// The value of this place, which is below the count; where there is no count, the first.
+    pub fn at(&self, place: u64) -> Value {
+        match self {
+            Domain::Fixed(value) => value.clone(),
+            Domain::List(values) | Domain::Choice(values) => values[place as usize].clone(),
+            Domain::Whole { low, step, .. } => Value::Int(low.wrapping_add_unsigned(place * step)),
+            Domain::Between { low, .. } => Value::Float(*low),
+            // The ends are as written, whatever the way between them rounds to.
+            Domain::Spaced { low, .. } if place == 0 => Value::Float(*low),
+            Domain::Spaced { high, count, .. } if place + 1 == *count => Value::Float(*high),
+            Domain::Spaced {
+                low,
+                high,
+                log,
+                count,
+            } => Value::Float(between(
+                *low,
+                *high,
+                *log,
+                place as f64 / (count - 1) as f64,
+            )),
+        }
     }
 }
 
@@ -47,11 +89,13 @@ const FORMS: &str = "write one of `{ range = [1, 4] }`, `{ range = [0.0, 1.0], c
 pub(crate) fn parse(value: Option<&Spanned<Value>>, reports: &mut Reports) -> Vec<Setting> {
     let table = match value {
         None => return Vec::new(),
-        Some(Spanned { value: Value::Table(table), .. }) => table,
+        Some(Spanned {
+            value: Value::Table(table),
+            ..
+        }) => table,
         Some(other) => {
             let source = reports.source;
-            let mistake =
-                kind_mistake(source, &other.span, "`settings`", "a table", &other.value);
+            let mistake = kind_mistake(source, &other.span, "`settings`", "a table", &other.value);
             reports.push(mistake.with_help("write `settings.width = [32, 64]`"));
             return Vec::new();
         }
@@ -61,12 +105,18 @@ pub(crate) fn parse(value: Option<&Spanned<Value>>, reports: &mut Reports) -> Ve
         check_name(name, reports);
         check_plain(value, reports);
         match domain(&name.value, value, reports) {
-            Ok(domain) => settings.push(Setting { name: name.clone(), domain }),
+            Ok(domain) => settings.push(Setting {
+                name: name.clone(),
+                domain,
+            }),
             Err(mistake) => {
                 reports.push(mistake);
                 // It stays known, lest every use of it be a mistake too.
                 let domain = Domain::Fixed(Value::Bool(false));
-                settings.push(Setting { name: name.clone(), domain });
+                settings.push(Setting {
+                    name: name.clone(),
+                    domain,
+                });
             }
         }
     }
@@ -90,10 +140,16 @@ fn check_plain(value: &Spanned<Value>, reports: &mut Reports) {
     match &value.value {
         Value::Str(text) if text.contains("${") => {
             let help = "write the expression where the setting is used";
-            reports.say(value.span.clone(), "a setting cannot contain `${...}`", help);
+            reports.say(
+                value.span.clone(),
+                "a setting cannot contain `${...}`",
+                help,
+            );
         }
         Value::Array(items) => items.iter().for_each(|item| check_plain(item, reports)),
-        Value::Table(table) => table.iter().for_each(|(_, item)| check_plain(item, reports)),
+        Value::Table(table) => table
+            .iter()
+            .for_each(|(_, item)| check_plain(item, reports)),
         _ => {}
     }
 }
@@ -101,7 +157,13 @@ fn check_plain(value: &Spanned<Value>, reports: &mut Reports) {
 fn domain(name: &str, value: &Spanned<Value>, reports: &Reports) -> Result<Domain, Located> {
     match &value.value {
         Value::Array(items) => Ok(Domain::List(list(name, items, &value.span, reports)?)),
-        Value::Table(table) => Form { name, table, span: &value.span, reports }.domain(),
+        Value::Table(table) => Form {
+            name,
+            table,
+            span: &value.span,
+            reports,
+        }
+        .domain(),
         other => Ok(Domain::Fixed(other.clone())),
     }
 }
@@ -134,8 +196,10 @@ impl Form<'_> {
 
     fn domain(&self) -> Result<Domain, Located> {
         const KINDS: [&str; 5] = ["range", "log-range", "uniform", "log-uniform", "choice"];
-        let mut kinds =
-            self.table.iter().filter(|(key, _)| KINDS.contains(&key.value.as_str()));
+        let mut kinds = self
+            .table
+            .iter()
+            .filter(|(key, _)| KINDS.contains(&key.value.as_str()));
         let (Some((kind, of)), None) = (kinds.next(), kinds.next()) else {
             let message = format!("the setting `{}` is of no known form", self.name);
             return Err(self.wrong(self.span, message).with_help(FORMS));
@@ -157,22 +221,29 @@ impl Form<'_> {
             "range" if self.table.get("count").is_none() => self.whole_range(of),
             "range" => {
                 if let Some((step, _)) = self.table.entry("step") {
-                    return Err(self.wrong(&step.span, "a range has a `step` or a `count`, not both"));
+                    return Err(
+                        self.wrong(&step.span, "a range has a `step` or a `count`, not both")
+                    );
                 }
                 let (low, high) = self.bounds(of, false)?;
-                Ok(Domain::List(self.spaced(low, high, false)?))
+                self.spaced(low, high, false)
             }
             "log-range" => {
                 let (low, high) = self.bounds(of, true)?;
-                Ok(Domain::List(self.spaced(low, high, true)?))
+                self.spaced(low, high, true)
             }
             "choice" => match &of.value {
-                Value::Array(items) => {
-                    Ok(Domain::Choice(list(self.name, items, &of.span, self.reports)?))
-                }
+                Value::Array(items) => Ok(Domain::Choice(list(
+                    self.name,
+                    items,
+                    &of.span,
+                    self.reports,
+                )?)),
                 other => {
                     let source = self.reports.source;
-                    Err(kind_mistake(source, &of.span, "`choice`", "an array", other))
+                    Err(kind_mistake(
+                        source, &of.span, "`choice`", "an array", other,
+                    ))
                 }
             },
             kind => {
@@ -200,7 +271,10 @@ impl Form<'_> {
         };
         let (low, high) = (number(&ends[0])?, number(&ends[1])?);
         if positive && low <= 0.0 {
-            return Err(self.wrong(&ends[0].span, "a logarithmic scale has only numbers above 0"));
+            return Err(self.wrong(
+                &ends[0].span,
+                "a logarithmic scale has only numbers above 0",
+            ));
         }
         if low > high {
             return Err(self.wrong(&of.span, "the low end is above the high end"));
@@ -223,7 +297,10 @@ impl Form<'_> {
         let (low, high) = (whole(&ends[0])?, whole(&ends[1])?);
         let step = match self.table.get("step") {
             None => 1,
-            Some(Spanned { value: Value::Int(step), .. }) if *step > 0 => step.unsigned_abs(),
+            Some(Spanned {
+                value: Value::Int(step),
+                ..
+            }) if *step > 0 => step.unsigned_abs(),
             Some(other) => {
                 return Err(self.wrong(&other.span, "a step is a whole number above 0"));
             }
@@ -231,33 +308,32 @@ impl Form<'_> {
         if low > high {
             return Err(self.wrong(&of.span, "the low end is above the high end"));
         }
-        let last = high.abs_diff(low) / step;
-        if last >= MAX_MODELS as u64 {
-            return Err(self.wrong(&of.span, format!("more than {MAX_MODELS} values")));
+        match (high.abs_diff(low) / step).checked_add(1) {
+            Some(count) => Ok(Domain::Whole { low, step, count }),
+            None => Err(self.wrong(&of.span, "the ends are too far apart")),
         }
-        let values = (0..=last).map(|n| Value::Int(low.wrapping_add_unsigned(n * step)));
-        Ok(Domain::List(values.collect()))
     }
 
     /// `count` numbers between two, both included.
-    fn spaced(&self, low: f64, high: f64, log: bool) -> Result<Vec<Value>, Located> {
+    fn spaced(&self, low: f64, high: f64, log: bool) -> Result<Domain, Located> {
         let Some(count) = self.table.get("count") else {
             let message = format!("the setting `{}` has no `count`", self.name);
-            return Err(self.wrong(self.span, message).with_help("how many numbers are wanted?"));
+            return Err(self
+                .wrong(self.span, message)
+                .with_help("how many numbers are wanted?"));
         };
-        let last = match count.value {
-            Value::Int(count) if (2..=MAX_MODELS as i64).contains(&count) => count - 1,
+        match count.value {
+            Value::Int(number) if (2..=MAX_MODELS as i64).contains(&number) => Ok(Domain::Spaced {
+                low,
+                high,
+                log,
+                count: number.unsigned_abs(),
+            }),
             _ => {
                 let message = format!("a count is a whole number from 2 to {MAX_MODELS}");
-                return Err(self.wrong(&count.span, message));
+                Err(self.wrong(&count.span, message))
             }
-        };
-        let number = |n: i64| match n {
-            0 => low,
-            n if n == last => high,
-            n => between(low, high, log, n as f64 / last as f64),
-        };
-        Ok((0..=last).map(|n| Value::Float(number(n))).collect())
+        }
     }
 }
 
@@ -269,5 +345,8 @@ pub(crate) fn between(low: f64, high: f64, log: bool, share: f64) -> f64 {
     } else {
         low + (high - low) * share
     };
-    format!("{exact:.11e}").parse().unwrap_or(exact).clamp(low, high)
+    format!("{exact:.11e}")
+        .parse()
+        .unwrap_or(exact)
+        .clamp(low, high)
 }

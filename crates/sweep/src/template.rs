@@ -72,10 +72,21 @@ pub(crate) struct Scope {
 impl Scope {
     /// A scope with `index`, the model's number in its block, in slot 0 and then the settings.
     pub fn new<'n>(settings: impl Iterator<Item = &'n str>) -> Self {
-        let names: Vec<String> =
-            std::iter::once("index").chain(settings).map(str::to_owned).collect();
-        let slots = names.iter().enumerate().map(|(slot, name)| (name.clone(), slot)).collect();
-        Scope { used: vec![false; names.len()], names, slots, loops: Vec::new() }
+        let names: Vec<String> = std::iter::once("index")
+            .chain(settings)
+            .map(str::to_owned)
+            .collect();
+        let slots = names
+            .iter()
+            .enumerate()
+            .map(|(slot, name)| (name.clone(), slot))
+            .collect();
+        Scope {
+            used: vec![false; names.len()],
+            names,
+            slots,
+            loops: Vec::new(),
+        }
     }
 
     /// Whether the setting of this number occurs in any expression parsed so far.
@@ -108,8 +119,12 @@ impl Names for Scope {
 
     fn help(&self, name: &str) -> String {
         let loops = self.loops.iter().rev();
-        let known: Vec<&str> =
-            self.names[1..].iter().chain(loops).chain(&self.names[..1]).map(String::as_str).collect();
+        let known: Vec<&str> = self.names[1..]
+            .iter()
+            .chain(loops)
+            .chain(&self.names[..1])
+            .map(String::as_str)
+            .collect();
         spell::help("known here", name, &known)
     }
 }
@@ -122,7 +137,10 @@ pub(crate) struct Work<'s> {
 
 impl<'s> Work<'s> {
     pub fn new(source: &'s Source) -> Self {
-        Work { source, left: MAX_VALUES }
+        Work {
+            source,
+            left: MAX_VALUES,
+        }
     }
 
     /// Takes `weight` values from what may still be made.
@@ -155,9 +173,14 @@ pub(crate) fn compile(
     reports: &mut Reports,
 ) -> Spanned<Template> {
     let template = match &value.value {
+        // With no room for another mistake, this block will not be expanded.
+        _ if reports.full() => Template::fixed(Value::Bool(false)),
         Value::Str(text) if text.contains("${") => compile_text(text, &value.span, scope, reports),
         Value::Array(items) => {
-            let items = items.iter().map(|item| compile(item, scope, reports)).collect();
+            let items = items
+                .iter()
+                .map(|item| compile(item, scope, reports))
+                .collect();
             match all_fixed(items, |item| item, |_, value| value) {
                 Ok(items) => Template::fixed(Value::Array(items)),
                 Err(items) => Template::Array(items),
@@ -165,7 +188,11 @@ pub(crate) fn compile(
         }
         Value::Table(table) => {
             let entries = compile_table(table, scope, reports);
-            match all_fixed(entries, |entry| &entry.1, |entry, value| (entry.0.clone(), value)) {
+            match all_fixed(
+                entries,
+                |entry| &entry.1,
+                |entry, value| (entry.0.clone(), value),
+            ) {
                 Ok(entries) => Template::fixed(Value::Table(Table { entries })),
                 Err(entries) => Template::Table(entries),
             }
@@ -184,9 +211,10 @@ fn all_fixed<P, F>(
     let fixed: Option<Vec<F>> = parts
         .iter()
         .map(|part| match template(part) {
-            Spanned { value: Template::Fixed(value, _), span } => {
-                Some(fix(part, Spanned::new(value.clone(), span.clone())))
-            }
+            Spanned {
+                value: Template::Fixed(value, _),
+                span,
+            } => Some(fix(part, Spanned::new(value.clone(), span.clone()))),
             _ => None,
         })
         .collect();
@@ -211,7 +239,11 @@ fn compile_table(
 pub(crate) fn check_key(key: &Spanned<String>, reports: &mut Reports) {
     if key.value.contains("${") {
         let message = "a key cannot contain `${...}`";
-        reports.say(key.span.clone(), message, "only values can; `\"${act}\"` alone is a layer");
+        reports.say(
+            key.span.clone(),
+            message,
+            "only values can; `\"${act}\"` alone is a layer",
+        );
     }
 }
 
@@ -250,7 +282,10 @@ fn compile_text(
                 if !plain.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
                 }
-                pieces.push(Piece::Hole(Hole { node, place: place(inside) }));
+                pieces.push(Piece::Hole(Hole {
+                    node,
+                    place: place(inside),
+                }));
             }
             Err(error) => reports.push(place(inside).locate(reports.source, error)),
         }
@@ -286,7 +321,11 @@ fn closing(text: &str) -> Option<usize> {
 /// Where the text begins in the file, if it stands there as it is, without escapes.
 fn verbatim(text: &str, span: &Range<usize>, source: &Source) -> Option<usize> {
     let raw = source.text.get(span.clone())?;
-    let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { 1 };
+    let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") {
+        3
+    } else {
+        1
+    };
     let inner = raw.get(quotes..raw.len().checked_sub(quotes)?)?;
     (inner == text).then_some(span.start + quotes)
 }
@@ -358,7 +397,13 @@ impl Spanned<Template> {
         let value = self.resolve(slots, work)?;
         match value.value {
             Value::Bool(flag) => Ok(flag),
-            other => Err(kind_mistake(work.source, &self.span, what, "a boolean", &other)),
+            other => Err(kind_mistake(
+                work.source,
+                &self.span,
+                what,
+                "a boolean",
+                &other,
+            )),
         }
     }
 
@@ -372,7 +417,13 @@ impl Spanned<Template> {
         let value = self.resolve(slots, work)?;
         match value.value {
             Value::Str(text) => Ok(Spanned::new(text, value.span)),
-            other => Err(kind_mistake(work.source, &self.span, what, "a string", &other)),
+            other => Err(kind_mistake(
+                work.source,
+                &self.span,
+                what,
+                "a string",
+                &other,
+            )),
         }
     }
 }

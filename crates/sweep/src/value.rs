@@ -189,7 +189,9 @@ impl Table {
 
     /// The table as a JSON object, keys in the file's order.
     pub fn to_json(&self) -> serde_json::Value {
-        self.iter().map(|(key, value)| (key.value.clone(), value.value.to_json())).collect()
+        self.iter()
+            .map(|(key, value)| (key.value.clone(), value.value.to_json()))
+            .collect()
     }
 
     pub(crate) fn weight(&self) -> u64 {
@@ -200,7 +202,9 @@ impl Table {
 impl FromIterator<(Spanned<String>, Spanned<Value>)> for Table {
     /// The caller sees to it that no key occurs twice.
     fn from_iter<I: IntoIterator<Item = (Spanned<String>, Spanned<Value>)>>(entries: I) -> Self {
-        Table { entries: entries.into_iter().collect() }
+        Table {
+            entries: entries.into_iter().collect(),
+        }
     }
 }
 
@@ -231,11 +235,17 @@ mod tests {
     fn json_keeps_the_order_of_keys_and_has_words_for_infinities() {
         let table: Table = [
             (at("z".to_owned()), at(Value::Float(f64::INFINITY))),
-            (at("a".to_owned()), at(Value::Array(vec![at(Value::Int(1)), at(Value::Bool(true))]))),
+            (
+                at("a".to_owned()),
+                at(Value::Array(vec![at(Value::Int(1)), at(Value::Bool(true))])),
+            ),
         ]
         .into_iter()
         .collect();
         assert_eq!(table.to_json().to_string(), r#"{"z":"inf","a":[1,true]}"#);
-        assert_eq!(Value::Table(table).to_string(), "{ z = inf, a = [1, true] }");
+        assert_eq!(
+            Value::Table(table).to_string(),
+            "{ z = inf, a = [1, true] }"
+        );
     }
 }

@@ -154,6 +154,58 @@ fn npz_arrays_written_by_another_implementation_are_read() {
     assert!(error(dir.path(), twice).contains("two columns would be named `y`"));
 }
 
+/// `numpy-deflated.npz` was written by `numpy.savez_compressed`, its `x` in column-major order;
+/// `numpy-stored.npz` by `numpy.savez`.
+#[test]
+fn files_written_by_numpy_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all");
+    let eighths: Vec<f32> = (0..12).map(|value| value as f32 / 8.0).collect();
+    for file in ["numpy-deflated.npz", "numpy-stored.npz"] {
+        let stream = load(&folder, json!({ "source": file })).unwrap();
+        assert_eq!(stream.train().inputs()[0].shape, [3, 2]);
+        assert_eq!(floats(&stream.train().inputs()[0]), eighths);
+        assert_eq!(labels(stream.train()), [3, 0]);
+    }
+    let input = |name: &str| {
+        let source = json!({ "file": "numpy-deflated.npz", "inputs": name });
+        load(&folder, json!({ "source": source }))
+    };
+    assert_eq!(
+        input("big").unwrap().train().inputs()[0].data,
+        Array::I64(vec![1, -2])
+    );
+    assert_eq!(
+        floats(&input("flag").unwrap().train().inputs()[0]),
+        [1.0, 0.0]
+    );
+    let message = |name| input(name).unwrap_err().to_string();
+    assert!(
+        message("half").contains("array `half`, byte"),
+        "{}",
+        message("half")
+    );
+    assert!(
+        message("half").contains("the element type `<f2`"),
+        "{}",
+        message("half")
+    );
+    assert!(
+        message("obj").contains("the element type `|O`"),
+        "{}",
+        message("obj")
+    );
+    assert!(
+        message("rec").contains("a structured element type"),
+        "{}",
+        message("rec")
+    );
+    assert!(
+        message("scalar").contains("it has no axes"),
+        "{}",
+        message("scalar")
+    );
+}
+
 #[test]
 fn every_prefix_of_an_npz_file_is_an_error() {
     let dir = tempdir().unwrap();

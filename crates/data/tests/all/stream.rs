@@ -66,8 +66,20 @@ proptest! {
 
 #[test]
 fn orders_are_the_same_on_every_machine() {
-    assert_eq!(stream(10, Batching::default()).epoch_order(0), [0u32; 10]);
-    assert_eq!(stream(10, Batching::default()).epoch_order(1), [0u32; 10]);
+    // Computed by a separate implementation of ChaCha8 and of the bounded draw.
+    let order = |shuffle_seed, epoch| {
+        stream(
+            10,
+            Batching {
+                shuffle_seed,
+                ..Batching::default()
+            },
+        )
+        .epoch_order(epoch)
+    };
+    assert_eq!(order(0, 0), [8, 6, 4, 0, 2, 9, 5, 1, 3, 7]);
+    assert_eq!(order(0, 1), [8, 4, 9, 7, 5, 1, 6, 2, 0, 3]);
+    assert_eq!(order(7, 123456789), [5, 6, 4, 0, 7, 1, 2, 3, 9, 8]);
 }
 
 #[test]

@@ -158,17 +158,31 @@ impl Scheduler {
     pub fn step(&mut self, now: Time, event: Event, commands: &mut Vec<Command>) {
         self.statistics.events += 1;
         if now < self.now {
-            self.warn(Warning::TimeWentBack { from: self.now, to: now }, commands);
+            self.warn(
+                Warning::TimeWentBack {
+                    from: self.now,
+                    to: now,
+                },
+                commands,
+            );
         }
         self.now = self.now.max(now);
         match event {
             Event::Submit { model } => self.submit(model, commands),
             Event::Close if self.closed => self.warn(Warning::AlreadyClosed, commands),
             Event::Close => self.closed = true,
-            Event::Planned { request, assemblies, leftover } => {
+            Event::Planned {
+                request,
+                assemblies,
+                leftover,
+            } => {
                 self.planned(request, assemblies, leftover, commands);
             }
-            Event::PlanFailed { request, model, message } => {
+            Event::PlanFailed {
+                request,
+                model,
+                message,
+            } => {
                 self.plan_failed(request, model, message, commands);
             }
             Event::Engine { assembly, event } => self.engine(assembly, event, commands),
@@ -190,15 +204,37 @@ impl Scheduler {
             return self.warn(Warning::AlreadySubmitted { model }, commands);
         }
         let turn = self.turn();
-        let record = Record { phase: Phase::Queued(turn), attempts: 0 };
+        let record = Record {
+            phase: Phase::Queued(turn),
+            attempts: 0,
+        };
         self.models.insert(model, record);
         self.counts.enter(record.phase.state());
         if self.closed {
-            self.end(model, ModelEvent::Failed { cause: Cause::Closed }, commands);
+            self.end(
+                model,
+                ModelEvent::Failed {
+                    cause: Cause::Closed,
+                },
+                commands,
+            );
         } else if self.config.devices.is_empty() {
-            self.end(model, ModelEvent::Failed { cause: Cause::NoDevices }, commands);
+            self.end(
+                model,
+                ModelEvent::Failed {
+                    cause: Cause::NoDevices,
+                },
+                commands,
+            );
         } else {
-            self.queue.insert(turn, Waiting { model, since: self.now, singly: false });
+            self.queue.insert(
+                turn,
+                Waiting {
+                    model,
+                    since: self.now,
+                    singly: false,
+                },
+            );
         }
     }
 
@@ -273,8 +309,13 @@ impl Scheduler {
 
     fn set_phase(&mut self, model: ModelId, phase: Phase) {
         self.visit(1);
-        let Some(record) = self.models.get_mut(&model) else { return };
-        debug_assert!(!record.phase.state().is_terminal(), "{model} ended and moved on");
+        let Some(record) = self.models.get_mut(&model) else {
+            return;
+        };
+        debug_assert!(
+            !record.phase.state().is_terminal(),
+            "{model} ended and moved on"
+        );
         self.counts.leave(record.phase.state());
         self.counts.enter(phase.state());
         record.phase = phase;
@@ -308,5 +349,66 @@ impl Phase {
             Phase::Failed => ModelState::Failed,
             Phase::Stopped => ModelState::Stopped,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Device, EngineEvent, PlannedAssembly, Point, RawMetric, RawValue};
+
+    #[test]
+    fn an_ended_model_is_no_more_than_its_record() {
+        let config = Config::new(vec![Device {
+            host: "host".into(),
+            index: 0,
+        }]);
+        let mut scheduler = Scheduler::new(config).expect("the settings are right");
+        let model = ModelId(0);
+        let metric = RawMetric {
+            model,
+            attempt: Attempt(1),
+            name: "loss".into(),
+            at: Point::Epoch(1),
+            value: RawValue::Number(0.5),
+        };
+        let planned = PlannedAssembly {
+            models: vec![model],
+            devices: vec![DeviceId(0)],
+        };
+        let engine = |event| Event::Engine {
+            assembly: AssemblyId(0),
+            event,
+        };
+        let history = [
+            Event::Submit { model },
+            Event::Close,
+            Event::Planned {
+                request: RequestId(0),
+                assemblies: vec![planned],
+                leftover: vec![],
+            },
+            engine(EngineEvent::Metrics {
+                metrics: vec![metric],
+            }),
+            engine(EngineEvent::ModelFinished { model }),
+        ];
+        let mut commands = Vec::new();
+        for event in history {
+            scheduler.step(Time::ZERO, event, &mut commands);
+        }
+        assert!(
+            scheduler.ledger.is_empty(),
+            "the ledger is for models that have not ended"
+        );
+        scheduler.step(
+            Time::ZERO,
+            engine(EngineEvent::AssemblyFinished),
+            &mut commands,
+        );
+        assert!(scheduler.assemblies.is_empty() && scheduler.request.is_none());
+        assert_eq!((scheduler.queue.len(), scheduler.retries.len()), (0, 0));
+        assert_eq!(scheduler.models.len(), 1);
+        assert!(size_of::<Record>() <= 24);
     }
 }

@@ -47,7 +47,10 @@ impl Scheduler {
         self.request = Some(Request {
             id,
             alone,
-            open: taken.into_iter().map(|entry| (entry.1.model, entry)).collect(),
+            open: taken
+                .into_iter()
+                .map(|entry| (entry.1.model, entry))
+                .collect(),
             stopped: BTreeSet::new(),
             devices,
             max_assemblies,
@@ -57,7 +60,9 @@ impl Scheduler {
 
     /// Whether a batch is due. If one is only going to be, asks to be woken then.
     fn is_due(&mut self, commands: &mut Vec<Command>) -> bool {
-        let Some((turn, head)) = self.queue.head() else { return false };
+        let Some((turn, head)) = self.queue.head() else {
+            return false;
+        };
         let deadline = head.since.after(self.config.batch_waiting_time);
         if self.closed || deadline <= self.now {
             // Whoever is here now belongs to the batch: those for whom there is no device yet
@@ -93,7 +98,9 @@ impl Scheduler {
         leftover: Vec<ModelId>,
         commands: &mut Vec<Command>,
     ) {
-        let Some(mut request) = self.answered(id, commands) else { return };
+        let Some(mut request) = self.answered(id, commands) else {
+            return;
+        };
         let offered_all = request.devices.len() == self.config.devices.len();
         let mut fault = None;
         let mut started = 0;
@@ -107,9 +114,17 @@ impl Scheduler {
             match fits {
                 Err(wrong) => {
                     fault = fault.or(Some(wrong));
-                    self.warn(Warning::BadPlan { request: id, fault: wrong }, commands);
+                    self.warn(
+                        Warning::BadPlan {
+                            request: id,
+                            fault: wrong,
+                        },
+                        commands,
+                    );
                 }
-                Ok(()) => started += usize::from(self.start(&mut request, index, planned, commands)),
+                Ok(()) => {
+                    started += usize::from(self.start(&mut request, index, planned, commands))
+                }
             }
         }
         self.check_leftover(&request, &leftover, fault.is_some(), commands);
@@ -128,7 +143,11 @@ impl Scheduler {
             };
             self.end(first.model, ModelEvent::Failed { cause }, commands);
         } else if !progress && !request.outdated {
-            let line = if request.alone { &mut self.retries } else { &mut self.queue };
+            let line = if request.alone {
+                &mut self.retries
+            } else {
+                &mut self.queue
+            };
             if let Some((last, _)) = rest.last() {
                 line.refuse_through(*last);
             }
@@ -152,13 +171,25 @@ impl Scheduler {
             let known = request.open.contains_key(&model) || request.stopped.contains(&model);
             if !known || !named.insert(model) {
                 let fault = PlanFault::Model { model };
-                self.warn(Warning::BadPlan { request: request.id, fault }, commands);
+                self.warn(
+                    Warning::BadPlan {
+                        request: request.id,
+                        fault,
+                    },
+                    commands,
+                );
             }
         }
         let missing = request.open.keys().find(|model| !named.contains(model));
         if let (Some(&model), false) = (missing, refused) {
             let fault = PlanFault::Missing { model };
-            self.warn(Warning::BadPlan { request: request.id, fault }, commands);
+            self.warn(
+                Warning::BadPlan {
+                    request: request.id,
+                    fault,
+                },
+                commands,
+            );
         }
     }
 
@@ -189,7 +220,15 @@ impl Scheduler {
                     (Attempt(0), Turn::MAX, MemberPhase::Stopping)
                 }
             };
-            members.insert(model, Member { attempt, turn, phase, started: false });
+            members.insert(
+                model,
+                Member {
+                    attempt,
+                    turn,
+                    phase,
+                    started: false,
+                },
+            );
         }
         if models.is_empty() {
             return false;
@@ -209,7 +248,14 @@ impl Scheduler {
         self.assemblies.insert(id, assembly);
         let devices = planned.devices;
         let request = request.id;
-        commands.push(Command::Start { assembly: id, request, index, models, without, devices });
+        commands.push(Command::Start {
+            assembly: id,
+            request,
+            index,
+            models,
+            without,
+            devices,
+        });
         true
     }
 
@@ -229,7 +275,9 @@ impl Scheduler {
         message: String,
         commands: &mut Vec<Command>,
     ) {
-        let Some(mut request) = self.answered(id, commands) else { return };
+        let Some(mut request) = self.answered(id, commands) else {
+            return;
+        };
         self.visit(request.open.len() + request.devices.len());
         self.free.append(&mut request.devices);
         if let Some(model) = culprit {
@@ -246,14 +294,27 @@ impl Scheduler {
         }
         if request.open.len() + request.stopped.len() == 1 {
             if let Some((model, _)) = request.open.pop_first() {
-                self.end(model, ModelEvent::Failed { cause: Cause::Planning { message } }, commands);
+                self.end(
+                    model,
+                    ModelEvent::Failed {
+                        cause: Cause::Planning { message },
+                    },
+                    commands,
+                );
             }
             return;
         }
         for (turn, waiting) in in_line(request.open) {
             // Retries keep their turn; the others join behind those that are there.
             let turn = if request.alone { turn } else { self.turn() };
-            self.line_up(true, turn, Waiting { singly: true, ..waiting });
+            self.line_up(
+                true,
+                turn,
+                Waiting {
+                    singly: true,
+                    ..waiting
+                },
+            );
         }
     }
 

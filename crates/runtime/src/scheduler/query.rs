@@ -36,7 +36,10 @@ impl ModelState {
 
     /// Whether a model in this state has had its last event.
     pub fn is_terminal(self) -> bool {
-        matches!(self, ModelState::Finished | ModelState::Failed | ModelState::Stopped)
+        matches!(
+            self,
+            ModelState::Finished | ModelState::Failed | ModelState::Stopped
+        )
     }
 }
 
@@ -57,7 +60,11 @@ impl Counts {
 
     /// How many models have no terminal event yet.
     pub fn live(&self) -> usize {
-        ModelState::ALL.iter().filter(|s| !s.is_terminal()).map(|&s| self.of(s)).sum()
+        ModelState::ALL
+            .iter()
+            .filter(|s| !s.is_terminal())
+            .map(|&s| self.of(s))
+            .sum()
     }
 
     pub(super) fn enter(&mut self, state: ModelState) {
@@ -136,12 +143,16 @@ impl Scheduler {
 
     /// All models and their states, by id.
     pub fn models(&self) -> impl Iterator<Item = (ModelId, ModelState)> {
-        self.models.iter().map(|(&model, record)| (model, record.phase.state()))
+        self.models
+            .iter()
+            .map(|(&model, record)| (model, record.phase.state()))
     }
 
     /// The models in one state, by id. Looks at every model.
     pub fn models_in(&self, state: ModelState) -> impl Iterator<Item = ModelId> {
-        self.models().filter(move |&(_, s)| s == state).map(|(model, _)| model)
+        self.models()
+            .filter(move |&(_, s)| s == state)
+            .map(|(model, _)| model)
     }
 
     /// How many models are in each state.
@@ -160,7 +171,10 @@ impl Scheduler {
     /// How many assemblies may run beside those that do.
     pub(super) fn slots(&self) -> usize {
         let running = self.assemblies.len();
-        let max = self.config.max_concurrency.map_or(usize::MAX, |max| max.get() as usize);
+        let max = self
+            .config
+            .max_concurrency
+            .map_or(usize::MAX, |max| max.get() as usize);
         max.saturating_sub(running)
     }
 
@@ -176,17 +190,22 @@ impl Scheduler {
 
     /// The running assemblies, in the order in which they were started.
     pub fn running(&self) -> impl Iterator<Item = RunningAssembly<'_>> {
-        self.assemblies.iter().map(|(&assembly, running)| RunningAssembly {
-            assembly,
-            devices: &running.devices,
-            models: running
-                .members
-                .iter()
-                .filter(|(_, member)| member.phase == MemberPhase::Active)
-                .map(|(&model, member)| Started { model, attempt: member.attempt })
-                .collect(),
-            stopping: running.stopping,
-        })
+        self.assemblies
+            .iter()
+            .map(|(&assembly, running)| RunningAssembly {
+                assembly,
+                devices: &running.devices,
+                models: running
+                    .members
+                    .iter()
+                    .filter(|(_, member)| member.phase == MemberPhase::Active)
+                    .map(|(&model, member)| Started {
+                        model,
+                        attempt: member.attempt,
+                    })
+                    .collect(),
+                stopping: running.stopping,
+            })
     }
 
     /// What the scheduler has counted about itself.

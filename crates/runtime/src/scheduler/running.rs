@@ -1,6 +1,6 @@
 //! What the engines say about running assemblies.
 
-use super::{Member, MemberPhase, Phase, Scheduler};
+use super::{Member, MemberPhase, Scheduler};
 use crate::demux::{Admission, demultiplex};
 use crate::queue::{Turn, Waiting};
 use crate::{
@@ -34,7 +34,11 @@ impl Scheduler {
         match event {
             EngineEvent::Started { model } => self.started(assembly, model, commands),
             EngineEvent::Metrics { metrics } => self.metrics(assembly, metrics, commands),
-            EngineEvent::CheckpointWritten { model, attempt, epoch } => {
+            EngineEvent::CheckpointWritten {
+                model,
+                attempt,
+                epoch,
+            } => {
                 self.checkpoint(assembly, model, attempt, epoch, commands);
             }
             EngineEvent::ModelFinished { model } => {
@@ -59,7 +63,9 @@ impl Scheduler {
     }
 
     fn started(&mut self, assembly: AssemblyId, model: ModelId, commands: &mut Vec<Command>) {
-        let Some(member) = self.active_member(assembly, model, commands) else { return };
+        let Some(member) = self.active_member(assembly, model, commands) else {
+            return;
+        };
         let attempt = member.attempt;
         if std::mem::replace(&mut member.started, true) {
             self.warn(Warning::RepeatedStart { assembly, model }, commands);
@@ -78,18 +84,29 @@ impl Scheduler {
         commands: &mut Vec<Command>,
     ) {
         self.visit(metrics.len());
-        let Some(running) = self.assemblies.get(&assembly) else { return };
+        let Some(running) = self.assemblies.get(&assembly) else {
+            return;
+        };
         let out = demultiplex(metrics, &mut self.ledger, |raw| {
-            admit(assembly, raw.model, raw.attempt, running.members.get(&raw.model))
+            admit(
+                assembly,
+                raw.model,
+                raw.attempt,
+                running.members.get(&raw.model),
+            )
         });
         self.statistics.suppressed += out.suppressed;
         for warning in out.warnings {
             self.warn(warning, commands);
         }
-        commands.extend(out.deliveries.into_iter().map(|(model, metric)| Command::Deliver {
-            model,
-            event: ModelEvent::Metric(metric),
-        }));
+        commands.extend(
+            out.deliveries
+                .into_iter()
+                .map(|(model, metric)| Command::Deliver {
+                    model,
+                    event: ModelEvent::Metric(metric),
+                }),
+        );
         for (model, cause) in out.failures {
             self.halt(assembly, model, commands);
             self.end(model, ModelEvent::Failed { cause }, commands);
@@ -104,7 +121,9 @@ impl Scheduler {
         epoch: u64,
         commands: &mut Vec<Command>,
     ) {
-        let Some(running) = self.assemblies.get(&assembly) else { return };
+        let Some(running) = self.assemblies.get(&assembly) else {
+            return;
+        };
         match admit(assembly, model, attempt, running.members.get(&model)) {
             Admission::Unexpected(warning) => self.warn(warning, commands),
             Admission::Overtaken => self.statistics.suppressed += 1,
@@ -126,7 +145,12 @@ impl Scheduler {
         model: ModelId,
         commands: &mut Vec<Command>,
     ) -> Option<&mut Member> {
-        let phase = self.assemblies.get(&assembly)?.members.get(&model).map(|m| m.phase);
+        let phase = self
+            .assemblies
+            .get(&assembly)?
+            .members
+            .get(&model)
+            .map(|m| m.phase);
         match phase {
             Some(MemberPhase::Active) => {}
             Some(MemberPhase::Stopping) => self.statistics.suppressed += 1,
@@ -154,7 +178,11 @@ impl Scheduler {
             return Some(member);
         }
         // The engine may say once what became of a model that it was told to stop.
-        let member = self.assemblies.get_mut(&assembly)?.members.get_mut(&model)?;
+        let member = self
+            .assemblies
+            .get_mut(&assembly)?
+            .members
+            .get_mut(&model)?;
         member.phase = MemberPhase::Done;
         None
     }
@@ -166,8 +194,12 @@ impl Scheduler {
         model: ModelId,
         commands: &mut Vec<Command>,
     ) {
-        let Some(running) = self.assemblies.get_mut(&assembly) else { return };
-        let Some(member) = running.members.get_mut(&model) else { return };
+        let Some(running) = self.assemblies.get_mut(&assembly) else {
+            return;
+        };
+        let Some(member) = running.members.get_mut(&model) else {
+            return;
+        };
         member.phase = MemberPhase::Stopping;
         running.active -= 1;
         if running.active > 0 {
@@ -179,7 +211,9 @@ impl Scheduler {
 
     /// Frees the devices, and finds an end or a second chance for every model that has had none.
     fn end_assembly(&mut self, id: AssemblyId, end: End, commands: &mut Vec<Command>) {
-        let Some(assembly) = self.assemblies.remove(&id) else { return };
+        let Some(assembly) = self.assemblies.remove(&id) else {
+            return;
+        };
         self.visit(assembly.members.len() + assembly.devices.len());
         self.release(assembly.devices);
         let mut lost: Vec<(Turn, ModelId)> = assembly
@@ -191,7 +225,13 @@ impl Scheduler {
         lost.sort_unstable();
         if let End::Finished = end {
             for &(_, model) in &lost {
-                self.warn(Warning::NoOutcome { assembly: id, model }, commands);
+                self.warn(
+                    Warning::NoOutcome {
+                        assembly: id,
+                        model,
+                    },
+                    commands,
+                );
             }
         }
         if let (1, &[(_, model)]) = (assembly.size, lost.as_slice()) {
@@ -203,7 +243,15 @@ impl Scheduler {
         }
         for (_, model) in lost {
             let turn = self.turn();
-            self.line_up(true, turn, Waiting { model, since: self.now, singly: false });
+            self.line_up(
+                true,
+                turn,
+                Waiting {
+                    model,
+                    since: self.now,
+                    singly: false,
+                },
+            );
         }
     }
 
@@ -229,11 +277,12 @@ impl Scheduler {
             self.release(assembly.devices);
             for (model, member) in assembly.members {
                 if member.phase == MemberPhase::Active {
-                    let waiting = Waiting { model, since: self.now, singly: false };
+                    let waiting = Waiting {
+                        model,
+                        since: self.now,
+                        singly: false,
+                    };
                     self.line_up(assembly.alone, member.turn, waiting);
-                    if !assembly.alone {
-                        self.due_through = self.due_through.max(Some(member.turn));
-                    }
                 }
             }
         }
@@ -257,7 +306,12 @@ fn admit(
         MemberPhase::Active => {
             let expected = member.attempt;
             let found = attempt;
-            Admission::Unexpected(Warning::WrongAttempt { assembly, model, found, expected })
+            Admission::Unexpected(Warning::WrongAttempt {
+                assembly,
+                model,
+                found,
+                expected,
+            })
         }
         MemberPhase::Stopping => Admission::Overtaken,
         MemberPhase::Done => Admission::Unexpected(Warning::LateEvent { assembly, model }),

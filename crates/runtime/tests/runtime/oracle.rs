@@ -88,15 +88,23 @@ impl Oracle {
     }
 
     fn live(&self, model: ModelId) -> bool {
-        self.models.get(&model).is_some_and(|track| !track.state.is_terminal())
+        self.models
+            .get(&model)
+            .is_some_and(|track| !track.state.is_terminal())
     }
 
     /// The metrics of an event that have to be delivered.
     fn expected_metrics(&self, event: &Event) -> Vec<(ModelId, Key)> {
-        let Event::Engine { assembly, event: EngineEvent::Metrics { metrics } } = event else {
+        let Event::Engine {
+            assembly,
+            event: EngineEvent::Metrics { metrics },
+        } = event
+        else {
             return Vec::new();
         };
-        let Some(run) = self.runs.get(assembly) else { return Vec::new() };
+        let Some(run) = self.runs.get(assembly) else {
+            return Vec::new();
+        };
         let good = |raw: &&RawMetric| match raw.value {
             RawValue::Number(value) => raw.at != Point::Final || value.is_finite(),
             RawValue::Other(_) => false,
@@ -113,8 +121,13 @@ impl Oracle {
         match event {
             Event::Submit { model } => {
                 let state = ModelState::Queued;
-                let track =
-                    Track { state, since: now, attempts: 0, alone: false, refused: false };
+                let track = Track {
+                    state,
+                    since: now,
+                    attempts: 0,
+                    alone: false,
+                    refused: false,
+                };
                 self.models.entry(*model).or_insert(track);
             }
             Event::Close => self.closed = true,
@@ -156,25 +169,36 @@ impl Oracle {
         self.requeue(&asked.models, asked.alone);
         if !starts && !ended && !asked.outdated {
             for model in &asked.models {
-                self.models.get_mut(model).expect("it was asked for").refused = true;
+                self.models
+                    .get_mut(model)
+                    .expect("it was asked for")
+                    .refused = true;
             }
         }
     }
 
     fn requeue(&mut self, models: &[ModelId], alone: bool) {
         for model in models {
-            let track = self.models.get_mut(model).expect("only what was submitted runs");
+            let track = self
+                .models
+                .get_mut(model)
+                .expect("only what was submitted runs");
             if !track.state.is_terminal() {
                 track.alone |= alone;
-                track.state =
-                    if track.alone { ModelState::Retrying } else { ModelState::Queued };
+                track.state = if track.alone {
+                    ModelState::Retrying
+                } else {
+                    ModelState::Queued
+                };
             }
         }
     }
 
     /// Devices were freed, so no refusal stands.
     fn freed(&mut self) {
-        self.models.values_mut().for_each(|track| track.refused = false);
+        self.models
+            .values_mut()
+            .for_each(|track| track.refused = false);
         if let Some(asked) = &mut self.asked {
             asked.outdated = true;
         }
@@ -202,16 +226,32 @@ impl Oracle {
 
     fn take_command(&mut self, event: &Event, command: &Command) {
         match command {
-            Command::Plan { request, models, devices, max_assemblies, alone } => {
+            Command::Plan {
+                request,
+                models,
+                devices,
+                max_assemblies,
+                alone,
+            } => {
                 assert!(self.asked.is_none(), "two requests at a time");
                 assert!(!self.shut_down, "planning after a shutdown");
                 assert!(!models.is_empty() && !devices.is_empty() && *max_assemblies > 0);
                 assert!(devices.is_sorted_by(|a, b| a < b));
-                assert!(devices.iter().all(|device| !self.held(*device)), "offered a used device");
+                assert!(
+                    devices.iter().all(|device| !self.held(*device)),
+                    "offered a used device"
+                );
                 self.check_concurrency(*max_assemblies);
                 for model in models {
-                    let track = self.models.get_mut(model).expect("only what was submitted runs");
-                    let state = if *alone { ModelState::Retrying } else { ModelState::Queued };
+                    let track = self
+                        .models
+                        .get_mut(model)
+                        .expect("only what was submitted runs");
+                    let state = if *alone {
+                        ModelState::Retrying
+                    } else {
+                        ModelState::Queued
+                    };
                     assert_eq!(track.state, state, "{model} was to be planned");
                     assert_eq!(track.alone, *alone, "{model} is alone or not");
                     track.state = ModelState::Planning;
@@ -225,8 +265,20 @@ impl Oracle {
                     outdated: false,
                 });
             }
-            Command::Start { assembly, request, index, models, without, devices } => {
-                let Event::Planned { request: answered, assemblies, .. } = event else {
+            Command::Start {
+                assembly,
+                request,
+                index,
+                models,
+                without,
+                devices,
+            } => {
+                let Event::Planned {
+                    request: answered,
+                    assemblies,
+                    ..
+                } = event
+                else {
                     panic!("started without a plan");
                 };
                 let plan = &assemblies[*index];
@@ -245,8 +297,14 @@ impl Oracle {
                 self.check_concurrency(1);
                 assert!(without.iter().all(|&model| !self.live(model)));
                 for started in models {
-                    let track = self.models.get_mut(&started.model).expect("it was submitted");
-                    assert!(matches!(track.state, ModelState::Queued | ModelState::Retrying));
+                    let track = self
+                        .models
+                        .get_mut(&started.model)
+                        .expect("it was submitted");
+                    assert!(matches!(
+                        track.state,
+                        ModelState::Queued | ModelState::Retrying
+                    ));
                     assert!(!track.alone || plan.models.len() == 1, "merged again");
                     track.attempts += 1;
                     track.state = ModelState::Running;
@@ -254,8 +312,15 @@ impl Oracle {
                 }
                 let started = models.iter().map(|s| (s.model, s.attempt)).collect();
                 let training = models.iter().map(|s| (s.model, 1)).collect();
-                let run = Run { started, training, devices: devices.clone() };
-                assert!(self.runs.insert(*assembly, run).is_none(), "an assembly's id is reused");
+                let run = Run {
+                    started,
+                    training,
+                    devices: devices.clone(),
+                };
+                assert!(
+                    self.runs.insert(*assembly, run).is_none(),
+                    "an assembly's id is reused"
+                );
             }
             Command::StopModel { assembly, model } => {
                 assert!(self.runs[assembly].started.contains_key(model));
@@ -266,15 +331,24 @@ impl Oracle {
                 self.finished += 1;
                 assert_eq!(self.finished, 1, "finished twice");
                 assert!(self.closed, "finished before submission was closed");
-                assert!(self.models.keys().all(|&model| !self.live(model)), "finished too early");
+                assert!(
+                    self.models.keys().all(|&model| !self.live(model)),
+                    "finished too early"
+                );
             }
             Command::WakeAt { .. } | Command::Warn { .. } => {}
         }
     }
 
     fn take_delivery(&mut self, model: ModelId, event: &ModelEvent) {
-        let track = self.models.get_mut(&model).expect("only what was submitted is told of");
-        assert!(!track.state.is_terminal(), "{model} was told {event:?} after its end");
+        let track = self
+            .models
+            .get_mut(&model)
+            .expect("only what was submitted is told of");
+        assert!(
+            !track.state.is_terminal(),
+            "{model} was told {event:?} after its end"
+        );
         let key = match event {
             ModelEvent::Finished { .. } => {
                 track.state = ModelState::Finished;
@@ -302,13 +376,19 @@ impl Oracle {
 
     fn check_concurrency(&self, more: usize) {
         if let Some(max) = self.config.max_concurrency {
-            assert!(self.runs.len() + more <= max.get() as usize, "too many assemblies at once");
+            assert!(
+                self.runs.len() + more <= max.get() as usize,
+                "too many assemblies at once"
+            );
         }
     }
 
     fn check_state(&self, now: Time, after: &Scheduler) {
-        let states: BTreeMap<ModelId, ModelState> =
-            self.models.iter().map(|(&model, track)| (model, track.state)).collect();
+        let states: BTreeMap<ModelId, ModelState> = self
+            .models
+            .iter()
+            .map(|(&model, track)| (model, track.state))
+            .collect();
         assert_eq!(after.models().collect::<BTreeMap<_, _>>(), states);
         for state in ModelState::ALL {
             let count = states.values().filter(|&&s| s == state).count();
@@ -324,7 +404,11 @@ impl Oracle {
             .map(DeviceId)
             .filter(|device| !self.held(*device) && !offered.contains(device))
             .collect();
-        assert_eq!(after.free_devices().collect::<Vec<_>>(), free, "a device was lost or reused");
+        assert_eq!(
+            after.free_devices().collect::<Vec<_>>(),
+            free,
+            "a device was lost or reused"
+        );
         let running: Vec<AssemblyId> = after.running().map(|run| run.assembly).collect();
         assert_eq!(running, self.runs.keys().copied().collect::<Vec<_>>());
 
@@ -338,7 +422,11 @@ impl Oracle {
         assert_eq!(after.idle_capacity(), idle);
 
         let all_ended = states.values().all(|state| state.is_terminal());
-        assert_eq!(self.finished == 1, self.closed && all_ended, "finished in time");
+        assert_eq!(
+            self.finished == 1,
+            self.closed && all_ended,
+            "finished in time"
+        );
         assert_eq!(after.is_finished(), self.finished == 1);
         if !free.is_empty() && slots > 0 && self.asked.is_none() {
             self.check_nothing_waits(now, after);
@@ -349,14 +437,28 @@ impl Oracle {
     fn check_nothing_waits(&self, now: Time, after: &Scheduler) {
         let waiting = |state| {
             let of_state = move |track: &&Track| track.state == state && !track.refused;
-            self.models.values().filter(of_state).map(|track| track.since).min()
+            self.models
+                .values()
+                .filter(of_state)
+                .map(|track| track.since)
+                .min()
         };
-        assert_eq!(waiting(ModelState::Retrying), None, "a retry waits beside a free device");
+        assert_eq!(
+            waiting(ModelState::Retrying),
+            None,
+            "a retry waits beside a free device"
+        );
         if let Some(since) = waiting(ModelState::Queued) {
             assert!(!self.closed, "a closed set waits");
             let deadline = since.after(self.config.batch_waiting_time);
-            assert!(now < deadline, "a model is due and waits beside a free device");
-            assert!(after.wake_at().is_some_and(|time| time <= deadline), "nobody will wake up");
+            assert!(
+                now < deadline,
+                "a model is due and waits beside a free device"
+            );
+            assert!(
+                after.wake_at().is_some_and(|time| time <= deadline),
+                "nobody will wake up"
+            );
         }
     }
 }

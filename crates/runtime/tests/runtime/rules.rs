@@ -1,6 +1,8 @@
 //! The rules of queueing, planning and ending, each as a script.
 
-use syncarp_runtime::{Config, ConfigError, Device, Event, ModelId, ModelState, Point, Scheduler, Time};
+use syncarp_runtime::{
+    Config, ConfigError, Device, Event, ModelId, ModelState, Point, Scheduler, Time,
+};
 
 use crate::script::{Script, concurrency, devices, hasty, per_device, show};
 
@@ -11,7 +13,8 @@ fn a_batch_waits_for_company_and_no_longer() {
     s.at(4).submit(&[2]).expect(&[]);
     s.at(9).tick().expect(&[]);
     s.at(10).tick().expect(&["plan r0: m1 m2 on d0 d1"]);
-    s.plan(0, &[(&[1, 2], &[0])], &[]).expect(&["start a0: m1#1 m2#1 on d0"]);
+    s.plan(0, &[(&[1, 2], &[0])], &[])
+        .expect(&["start a0: m1#1 m2#1 on d0"]);
     s.at(12).submit(&[3]).expect(&["wake at 22"]);
     s.at(22).tick().expect(&["plan r1: m3 on d1"]);
 }
@@ -29,7 +32,8 @@ fn zero_waiting_is_no_waiting() {
     s.submit(&[1]).expect(&["plan r0: m1 on d0 d1"]);
     // Submitting does not wait for planning, and what came meanwhile goes together.
     s.submit(&[2, 3]).expect(&[]);
-    s.plan(0, &[(&[1], &[0])], &[]).expect(&["start a0: m1#1 on d0", "plan r1: m2 m3 on d1"]);
+    s.plan(0, &[(&[1], &[0])], &[])
+        .expect(&["start a0: m1#1 on d0", "plan r1: m2 m3 on d1"]);
 }
 
 #[test]
@@ -62,7 +66,8 @@ fn leftovers_stay_first_in_line_and_due() {
     // Device 1 is still free, so what was left over is offered that at once.
     s.plan(0, &[(&[1, 2], &[0])], &[3]);
     s.expect(&["start a0: m1#1 m2#1 on d0", "plan r1: m3 m4 on d1"]);
-    s.plan(1, &[(&[3], &[1])], &[4]).expect(&["start a1: m3#1 on d1"]);
+    s.plan(1, &[(&[3], &[1])], &[4])
+        .expect(&["start a1: m3#1 on d1"]);
     // Model 4 came along with a batch that was due, and does not wait until 21.
     s.at(12).finishes(0, 1).finishes(0, 2).ignore();
     s.ends(0).expect(&["plan r2: m4 on d0"]);
@@ -71,19 +76,27 @@ fn leftovers_stay_first_in_line_and_due() {
 #[test]
 fn a_refused_model_waits_for_a_device_and_later_ones_may_pass() {
     let mut s = Script::new(hasty(2));
-    s.submit(&[1]).plan(0, &[(&[1], &[0])], &[]).submit(&[2]).ignore();
+    s.submit(&[1])
+        .plan(0, &[(&[1], &[0])], &[])
+        .submit(&[2])
+        .ignore();
     // Model 2 does not fit on device 1. Asking again would give the same answer.
     s.plan(1, &[], &[2]).expect(&[]);
     s.tick().expect(&[]);
     s.submit(&[3]).expect(&["plan r2: m3 on d1"]);
     s.plan(2, &[(&[3], &[1])], &[]).ignore();
-    s.finishes(0, 1).ends(0).expect(&["m1 done #1", "plan r3: m2 on d0"]);
+    s.finishes(0, 1)
+        .ends(0)
+        .expect(&["m1 done #1", "plan r3: m2 on d0"]);
 }
 
 #[test]
 fn a_refusal_is_void_if_a_device_was_freed_meanwhile() {
     let mut s = Script::new(hasty(2));
-    s.submit(&[1]).plan(0, &[(&[1], &[0])], &[]).submit(&[2]).ignore();
+    s.submit(&[1])
+        .plan(0, &[(&[1], &[0])], &[])
+        .submit(&[2])
+        .ignore();
     s.finishes(0, 1).ends(0).expect(&["m1 done #1"]);
     s.plan(1, &[], &[2]).expect(&["plan r2: m2 on d0 d1"]);
 }
@@ -95,7 +108,8 @@ fn what_does_not_fit_on_everything_fails_and_lets_the_others_through() {
     s.plan(0, &[], &[1, 2]);
     let cause = "the model does not fit on the configured devices, even with all of them free";
     s.expect(&[&format!("m1 failed: {cause}"), "plan r1: m2 on d0 d1"]);
-    s.plan(1, &[], &[2]).expect(&[&format!("m2 failed: {cause}"), "finished"]);
+    s.plan(1, &[], &[2])
+        .expect(&[&format!("m2 failed: {cause}"), "finished"]);
 }
 
 #[test]
@@ -112,13 +126,21 @@ fn concurrency_limits_what_runs_and_not_the_batch() {
     let mut s = Script::new(concurrency(2, hasty(4)));
     s.submit(&[1, 2, 3, 4]).ignore();
     s.plan(0, &[(&[1], &[0])], &[]);
-    s.expect(&["start a0: m1#1 on d0", "plan r1: m2 m3 m4 on d1 d2 d3, at most 1"]);
-    s.plan(1, &[(&[2, 3], &[1, 2])], &[4]).expect(&["start a1: m2#1 m3#1 on d1 d2"]);
+    s.expect(&[
+        "start a0: m1#1 on d0",
+        "plan r1: m2 m3 m4 on d1 d2 d3, at most 1",
+    ]);
+    s.plan(1, &[(&[2, 3], &[1, 2])], &[4])
+        .expect(&["start a1: m2#1 m3#1 on d1 d2"]);
     assert_eq!(s.scheduler.idle_capacity(), 0);
     // Two retries, and one may run at a time beside assembly 0: retries count.
-    s.breaks(1).expect(&["plan r2 alone: m2 on d1 d2 d3, at most 1"]);
-    s.plan(2, &[(&[2], &[1])], &[]).expect(&["start a2: m2#2 on d1"]);
-    s.finishes(0, 1).ends(0).expect(&["m1 done #1", "plan r3 alone: m3 on d0 d2 d3, at most 1"]);
+    s.breaks(1)
+        .expect(&["plan r2 alone: m2 on d1 d2 d3, at most 1"]);
+    s.plan(2, &[(&[2], &[1])], &[])
+        .expect(&["start a2: m2#2 on d1"]);
+    s.finishes(0, 1)
+        .ends(0)
+        .expect(&["m1 done #1", "plan r3 alone: m3 on d0 d2 d3, at most 1"]);
 }
 
 #[test]
@@ -130,7 +152,9 @@ fn one_assembly_more_than_may_run_goes_back_in_line() {
         "warning: the plan for request 0 is wrong: assembly 1 is one more than may run",
     ]);
     assert_eq!(s.scheduler.state(ModelId(2)), Some(ModelState::Queued));
-    s.finishes(0, 1).ends(0).expect(&["m1 done #1", "plan r1: m2 on d0 d1, at most 1"]);
+    s.finishes(0, 1)
+        .ends(0)
+        .expect(&["m1 done #1", "plan r1: m2 on d0 d1, at most 1"]);
 }
 
 #[test]
@@ -147,25 +171,59 @@ fn a_model_that_cannot_be_planned_fails_and_the_others_go_on() {
     let mut s = Script::new(devices(1));
     s.submit(&[1, 2, 3]).close().ignore();
     s.plan_fails(0, Some(2));
-    s.expect(&["m2 failed: planning failed: shapes differ", "plan r1: m1 m3 on d0"]);
+    s.expect(&[
+        "m2 failed: planning failed: shapes differ",
+        "plan r1: m1 m3 on d0",
+    ]);
 }
 
 #[test]
 fn a_plan_that_fails_by_nobodys_fault_is_made_for_each_model_alone() {
     let mut s = Script::new(devices(3));
     s.submit(&[1, 2]).close().ignore();
-    s.plan_fails(0, None).expect(&["plan r1 alone: m1 on d0 d1 d2"]);
+    s.plan_fails(0, None)
+        .expect(&["plan r1 alone: m1 on d0 d1 d2"]);
     s.plan(1, &[(&[1], &[2])], &[]);
     s.expect(&["start a0: m1#1 on d2", "plan r2 alone: m2 on d0 d1"]);
-    s.plan_fails(2, None).expect(&["m2 failed: planning failed: shapes differ"]);
+    s.plan_fails(2, None)
+        .expect(&["m2 failed: planning failed: shapes differ"]);
     s.finishes(0, 1).ends(0).expect(&["m1 done #1", "finished"]);
+}
+
+#[test]
+fn models_that_are_planned_singly_keep_their_turn_among_the_retries() {
+    let mut s = Script::new(devices(3));
+    s.submit(&[1, 2, 3, 4])
+        .close()
+        .plan(0, &[(&[1, 2], &[0])], &[3, 4])
+        .ignore();
+    s.breaks(0).expect(&[]);
+    // Models 3 and 4 join the retries behind 1 and 2, and may not be planned with them.
+    s.plan_fails(1, None)
+        .expect(&["plan r2 alone: m1 m2 on d0 d1 d2"]);
+    s.plan_fails(2, None)
+        .expect(&["plan r3 alone: m1 on d0 d1 d2"]);
+    s.plan(3, &[(&[1], &[0])], &[])
+        .expect(&["start a1: m1#2 on d0", "plan r4 alone: m2 on d1 d2"]);
+    s.plan(4, &[(&[2], &[1])], &[])
+        .expect(&["start a2: m2#2 on d1", "plan r5 alone: m3 on d2"]);
 }
 
 #[test]
 fn a_wrong_plan_uses_no_device_twice_and_loses_no_model() {
     let mut s = Script::new(devices(3));
     s.submit(&[1, 2, 3, 4]).close().ignore();
-    s.plan(0, &[(&[1], &[0]), (&[2], &[0]), (&[1, 3], &[1]), (&[], &[1]), (&[3], &[])], &[9, 1]);
+    s.plan(
+        0,
+        &[
+            (&[1], &[0]),
+            (&[2], &[0]),
+            (&[1, 3], &[1]),
+            (&[], &[1]),
+            (&[3], &[]),
+        ],
+        &[9, 1],
+    );
     s.expect(&[
         "start a0: m1#1 on d0",
         "warning: the plan for request 0 is wrong: device 0 was not offered or is used twice",
@@ -179,7 +237,9 @@ fn a_wrong_plan_uses_no_device_twice_and_loses_no_model() {
     s.plan(1, &[(&[2, 3], &[1, 1])], &[4]).expect(&[
         "warning: the plan for request 1 is wrong: device 1 was not offered or is used twice",
     ]);
-    s.finishes(0, 1).ends(0).expect(&["m1 done #1", "plan r2: m2 m3 m4 on d0 d1 d2"]);
+    s.finishes(0, 1)
+        .ends(0)
+        .expect(&["m1 done #1", "plan r2: m2 m3 m4 on d0 d1 d2"]);
     s.plan(2, &[(&[2], &[0])], &[3]).expect(&[
         "start a1: m2#1 on d0",
         "warning: the plan for request 2 is wrong: model 4 is neither placed nor left over",
@@ -201,9 +261,14 @@ fn a_planner_that_only_errs_fails_the_models_one_by_one() {
 #[test]
 fn an_answer_counts_once() {
     let mut s = Script::new(devices(2));
-    s.submit(&[1]).close().plan(0, &[(&[1], &[0])], &[]).ignore();
-    s.plan(0, &[(&[1], &[1])], &[]).expect(&["warning: request 0 is not waiting for an answer"]);
-    s.plan_fails(5, None).expect(&["warning: request 5 is not waiting for an answer"]);
+    s.submit(&[1])
+        .close()
+        .plan(0, &[(&[1], &[0])], &[])
+        .ignore();
+    s.plan(0, &[(&[1], &[1])], &[])
+        .expect(&["warning: request 0 is not waiting for an answer"]);
+    s.plan_fails(5, None)
+        .expect(&["warning: request 5 is not waiting for an answer"]);
 }
 
 #[test]
@@ -214,13 +279,15 @@ fn a_model_can_be_stopped_wherever_it_is() {
     s.stop(2).expect(&["m2 stopped"]);
     // With the planner.
     s.stop(1).expect(&["m1 stopped"]);
-    s.plan(0, &[(&[1], &[0])], &[]).expect(&["plan r1: m3 m4 on d0"]);
+    s.plan(0, &[(&[1], &[0])], &[])
+        .expect(&["plan r1: m3 m4 on d0"]);
     s.plan(1, &[(&[3, 4], &[0])], &[]).ignore();
     // Running, with another and then alone.
     s.stop(4).expect(&["stop m4 of a0", "m4 stopped"]);
     s.stop(3).expect(&["stop a0", "m3 stopped"]);
     // Ended, or never there.
-    s.stop(3).expect(&["warning: model 3 had ended before it was to be stopped"]);
+    s.stop(3)
+        .expect(&["warning: model 3 had ended before it was to be stopped"]);
     s.stop(9).expect(&["warning: there is no model 9 to stop"]);
     s.ends(0).close().expect(&["finished"]);
     assert_eq!(s.scheduler.statistics().warnings, 2);
@@ -242,7 +309,11 @@ fn a_model_stopped_during_planning_is_left_out_of_its_assembly() {
 #[test]
 fn a_retry_can_be_stopped_in_line() {
     let mut s = Script::new(devices(1));
-    s.submit(&[1, 2, 3]).close().plan(0, &[(&[1, 2, 3], &[0])], &[]).breaks(0).ignore();
+    s.submit(&[1, 2, 3])
+        .close()
+        .plan(0, &[(&[1, 2, 3], &[0])], &[])
+        .breaks(0)
+        .ignore();
     assert_eq!(s.scheduler.state(ModelId(3)), Some(ModelState::Retrying));
     s.stop(3).expect(&["m3 stopped"]);
 }
@@ -250,7 +321,10 @@ fn a_retry_can_be_stopped_in_line() {
 #[test]
 fn a_shutdown_ends_every_model_wherever_it_is() {
     let mut s = Script::new(per_device(2, hasty(2)));
-    s.submit(&[1]).plan(0, &[(&[1], &[0])], &[]).submit(&[2, 3, 4]).ignore();
+    s.submit(&[1])
+        .plan(0, &[(&[1], &[0])], &[])
+        .submit(&[2, 3, 4])
+        .ignore();
     s.send(Event::Shutdown).expect(&[
         "stop a0",
         "m1 stopped",
@@ -264,7 +338,8 @@ fn a_shutdown_ends_every_model_wherever_it_is() {
     assert_eq!(s.scheduler.free_devices().count(), 1);
     s.loss(0, 1, 1, Point::Step(1), 0.1).ends(0).expect(&[]);
     assert_eq!(s.scheduler.free_devices().count(), 2);
-    s.send(Event::Shutdown).expect(&["warning: the scheduler was shut down before"]);
+    s.send(Event::Shutdown)
+        .expect(&["warning: the scheduler was shut down before"]);
     s.submit(&[5]);
     s.expect(&["m5 failed: the model was submitted after submission had been closed"]);
 }
@@ -295,13 +370,19 @@ fn time_does_not_go_back() {
     let mut commands = Vec::new();
     s.scheduler.step(Time::ZERO, Event::Tick, &mut commands);
     let said: Vec<String> = commands.iter().map(show).collect();
-    assert_eq!(said, ["warning: time went back from 5.000000 s to 0.000000 s"]);
+    assert_eq!(
+        said,
+        ["warning: time went back from 5.000000 s to 0.000000 s"]
+    );
     assert_eq!(s.scheduler.now().as_micros(), 5_000_000);
 }
 
 #[test]
 fn the_same_device_twice_is_refused() {
-    let device = Device { host: "host".into(), index: 0 };
+    let device = Device {
+        host: "host".into(),
+        index: 0,
+    };
     let refused = Scheduler::new(Config::new(vec![device.clone(), device.clone()]));
     assert_eq!(refused, Err(ConfigError::DuplicateDevice { device }));
 }

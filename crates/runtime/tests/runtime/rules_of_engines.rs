@@ -8,7 +8,10 @@ use crate::script::{Script, devices, hasty, raw};
 fn merged(count: u32, on: u32) -> Script {
     let mut s = Script::new(devices(on));
     let models: Vec<u32> = (1..=count).collect();
-    s.submit(&models).close().plan(0, &[(&models, &[0])], &[]).ignore();
+    s.submit(&models)
+        .close()
+        .plan(0, &[(&models, &[0])], &[])
+        .ignore();
     s
 }
 
@@ -19,9 +22,8 @@ fn a_broken_assembly_is_retried_model_by_model() {
     s.breaks(0).expect(&["plan r1 alone: m1 m3 on d0 d1"]);
     s.plan(1, &[(&[1], &[1]), (&[3], &[0])], &[]);
     s.expect(&["start a1: m1#2 on d1", "start a2: m3#2 on d0"]);
-    s.breaks(1).expect(&[
-        "m1 failed: the engine failed with the model alone in its assembly: killed",
-    ]);
+    s.breaks(1)
+        .expect(&["m1 failed: the engine failed with the model alone in its assembly: killed"]);
     s.finishes(2, 3).ends(2).expect(&["m3 done #2", "finished"]);
     assert_eq!(s.scheduler.attempts(ModelId(3)), Some(2));
 }
@@ -29,11 +31,21 @@ fn a_broken_assembly_is_retried_model_by_model() {
 #[test]
 fn retries_come_first_and_are_never_merged_again() {
     let mut s = Script::new(hasty(1));
-    s.submit(&[1]).plan(0, &[(&[1], &[0])], &[]).submit(&[2, 3, 4]).ignore();
-    s.finishes(0, 1).ends(0).plan(1, &[(&[2, 3], &[0])], &[4]).ignore();
+    s.submit(&[1])
+        .plan(0, &[(&[1], &[0])], &[])
+        .submit(&[2, 3, 4])
+        .ignore();
+    s.finishes(0, 1)
+        .ends(0)
+        .plan(1, &[(&[2, 3], &[0])], &[4])
+        .ignore();
     s.breaks(1).expect(&["plan r2 alone: m2 on d0"]);
     s.plan(2, &[(&[2], &[0])], &[]).finishes(2, 2).ends(2);
-    s.expect(&["start a2: m2#2 on d0", "m2 done #2", "plan r3 alone: m3 on d0"]);
+    s.expect(&[
+        "start a2: m2#2 on d0",
+        "m2 done #2",
+        "plan r3 alone: m3 on d0",
+    ]);
     s.plan(3, &[(&[3], &[0])], &[]).finishes(3, 3).ends(3);
     s.expect(&["start a3: m3#2 on d0", "m3 done #2", "plan r4: m4 on d0"]);
 }
@@ -53,19 +65,29 @@ fn retries_may_not_be_merged_by_the_planner_either() {
 #[test]
 fn a_retry_that_finds_no_room_does_not_block_the_queue() {
     let mut s = Script::new(devices(2));
-    s.submit(&[1, 2, 3, 4]).close().plan(0, &[(&[1], &[0]), (&[2, 3], &[1])], &[4]).ignore();
+    s.submit(&[1, 2, 3, 4])
+        .close()
+        .plan(0, &[(&[1], &[0]), (&[2, 3], &[1])], &[4])
+        .ignore();
     s.breaks(1).expect(&["plan r1 alone: m2 on d1"]);
     s.plan(1, &[], &[2]).expect(&["plan r2 alone: m3 on d1"]);
     s.plan(2, &[], &[3]).expect(&["plan r3: m4 on d1"]);
-    s.plan(3, &[(&[4], &[1])], &[]).expect(&["start a2: m4#1 on d1"]);
-    s.finishes(0, 1).ends(0).expect(&["m1 done #1", "plan r4 alone: m2 on d0"]);
+    s.plan(3, &[(&[4], &[1])], &[])
+        .expect(&["start a2: m4#1 on d1"]);
+    s.finishes(0, 1)
+        .ends(0)
+        .expect(&["m1 done #1", "plan r4 alone: m2 on d0"]);
 }
 
 #[test]
 fn a_known_culprit_fails_alone() {
     let mut s = merged(3, 1);
-    s.fails(0, 2).expect(&["m2 failed: training failed: the loss is NaN"]);
-    s.finishes(0, 1).finishes(0, 3).ends(0).expect(&["m1 done #1", "m3 done #1", "finished"]);
+    s.fails(0, 2)
+        .expect(&["m2 failed: training failed: the loss is NaN"]);
+    s.finishes(0, 1)
+        .finishes(0, 3)
+        .ends(0)
+        .expect(&["m1 done #1", "m3 done #1", "finished"]);
 }
 
 #[test]
@@ -96,20 +118,34 @@ fn devices_are_held_until_the_assembly_ends() {
 #[test]
 fn what_was_delivered_is_not_delivered_again() {
     let mut s = merged(2, 1);
-    s.started(0, 1).loss(0, 1, 1, Point::Epoch(1), 0.5).checkpoint(0, 1, 1, 1);
-    s.expect(&["m1 started #1", "m1 loss at epoch 1 = 0.5", "m1 checkpoint 1"]);
-    s.breaks(0).plan(1, &[(&[1], &[0])], &[2]).ignore();
-    s.started(1, 1).loss(1, 1, 2, Point::Epoch(1), 0.5).checkpoint(1, 1, 2, 1).expect(&[]);
-    s.loss(1, 1, 2, Point::Epoch(2), 0.25).checkpoint(1, 1, 2, 2);
+    s.started(0, 1)
+        .loss(0, 1, 1, Point::Epoch(1), 0.5)
+        .checkpoint(0, 1, 1, 1);
+    s.expect(&[
+        "m1 started #1",
+        "m1 loss at epoch 1 = 0.5",
+        "m1 checkpoint 1",
+    ]);
+    s.breaks(0).plan(1, &[(&[1], &[0])], &[]).ignore();
+    s.started(1, 1)
+        .loss(1, 1, 2, Point::Epoch(1), 0.5)
+        .checkpoint(1, 1, 2, 1)
+        .expect(&[]);
+    s.loss(1, 1, 2, Point::Epoch(2), 0.25)
+        .checkpoint(1, 1, 2, 2);
     s.expect(&["m1 loss at epoch 2 = 0.25", "m1 checkpoint 2"]);
-    s.loss(1, 1, 2, Point::Final, 0.25).expect(&["m1 loss at the end = 0.25"]);
+    s.loss(1, 1, 2, Point::Final, 0.25)
+        .expect(&["m1 loss at the end = 0.25"]);
     assert_eq!(s.scheduler.statistics().suppressed, 3);
 }
 
 #[test]
 fn a_bad_final_metric_fails_its_model_after_the_good_ones() {
     let mut s = merged(3, 1);
-    let accuracy = RawMetric { name: "accuracy".into(), ..raw(1, 1, Point::Final, 0.9) };
+    let accuracy = RawMetric {
+        name: "accuracy".into(),
+        ..raw(1, 1, Point::Final, 0.9)
+    };
     let text = RawMetric {
         value: RawValue::Other("the text `high`".into()),
         ..raw(3, 1, Point::Epoch(1), 0.0)
@@ -131,7 +167,10 @@ fn a_bad_final_metric_fails_its_model_after_the_good_ones() {
         "m3 failed: metric `loss` at epoch 1 is not a number but the text `high`",
     ]);
     // What the engine had sent before it heard of that is dropped, without a fuss.
-    s.loss(0, 1, 1, Point::Epoch(8), 0.5).finishes(0, 1).started(0, 3).expect(&[]);
+    s.loss(0, 1, 1, Point::Epoch(8), 0.5)
+        .finishes(0, 1)
+        .started(0, 3)
+        .expect(&[]);
     s.finishes(0, 2).ends(0).expect(&["m2 done #1", "finished"]);
     assert_eq!(s.scheduler.statistics().warnings, 0);
 }
@@ -139,15 +178,22 @@ fn a_bad_final_metric_fails_its_model_after_the_good_ones() {
 #[test]
 fn late_repeated_and_foreign_events_change_nothing() {
     let mut s = merged(2, 1);
-    s.started(0, 1).loss(0, 1, 1, Point::Step(1), 0.5).checkpoint(0, 1, 1, 1).ignore();
-    s.started(0, 1).expect(&["warning: assembly 0 started model 1 twice"]);
+    s.started(0, 1)
+        .loss(0, 1, 1, Point::Step(1), 0.5)
+        .checkpoint(0, 1, 1, 1)
+        .ignore();
+    s.started(0, 1)
+        .expect(&["warning: assembly 0 started model 1 twice"]);
     s.loss(0, 1, 1, Point::Step(1), 0.5);
     s.expect(&["warning: model 1 reported metric `loss` at step 1 twice"]);
-    s.checkpoint(0, 1, 1, 1).expect(&["warning: model 1 reported its checkpoint of epoch 1 twice"]);
+    s.checkpoint(0, 1, 1, 1)
+        .expect(&["warning: model 1 reported its checkpoint of epoch 1 twice"]);
     s.loss(0, 1, 2, Point::Step(2), 0.5);
     s.expect(&["warning: assembly 0 sent an event of model 1 for attempt 2, but runs attempt 1"]);
-    s.finishes(0, 7).expect(&["warning: assembly 0 sent an event of model 7, which is not in it"]);
-    s.loss(7, 1, 1, Point::Step(2), 0.5).expect(&["warning: assembly 7 was never started"]);
+    s.finishes(0, 7)
+        .expect(&["warning: assembly 0 sent an event of model 7, which is not in it"]);
+    s.loss(7, 1, 1, Point::Step(2), 0.5)
+        .expect(&["warning: assembly 7 was never started"]);
 
     s.finishes(0, 1).expect(&["m1 done #1"]);
     let late = "warning: assembly 0 sent an event of model 1 after that model's end";
@@ -159,7 +205,10 @@ fn late_repeated_and_foreign_events_change_nothing() {
 
     s.finishes(0, 2).ends(0).expect(&["m2 done #1", "finished"]);
     let after = "warning: assembly 0 sent an event after its end";
-    s.ends(0).breaks(0).finishes(0, 2).expect(&[after, after, after]);
+    s.ends(0)
+        .breaks(0)
+        .finishes(0, 2)
+        .expect(&[after, after, after]);
     assert_eq!(s.scheduler.counts().of(ModelState::Finished), 2);
     assert_eq!(s.scheduler.statistics().warnings, 14);
 }
@@ -168,7 +217,10 @@ fn late_repeated_and_foreign_events_change_nothing() {
 fn a_stopped_model_may_be_heard_of_once_more() {
     let mut s = merged(2, 1);
     s.stop(1).expect(&["stop m1 of a0", "m1 stopped"]);
-    s.loss(0, 1, 1, Point::Step(1), 0.5).checkpoint(0, 1, 1, 1).finishes(0, 1).expect(&[]);
+    s.loss(0, 1, 1, Point::Step(1), 0.5)
+        .checkpoint(0, 1, 1, 1)
+        .finishes(0, 1)
+        .expect(&[]);
     s.finishes(0, 1);
     s.expect(&["warning: assembly 0 sent an event of model 1 after that model's end"]);
     s.finishes(0, 2).ends(0).expect(&["m2 done #1", "finished"]);
@@ -180,8 +232,18 @@ fn a_running_assembly_can_be_looked_at() {
     s.stop(1).ignore();
     let running: Vec<_> = s.scheduler.running().collect();
     assert_eq!(running.len(), 1);
-    assert_eq!(running[0].models.iter().map(|m| m.model.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        running[0]
+            .models
+            .iter()
+            .map(|m| m.model.0)
+            .collect::<Vec<_>>(),
+        [2]
+    );
     assert_eq!((running[0].devices.len(), running[0].stopping), (1, false));
-    let device = s.scheduler.device(running[0].devices[0]).map(ToString::to_string);
+    let device = s
+        .scheduler
+        .device(running[0].devices[0])
+        .map(ToString::to_string);
     assert_eq!(device.as_deref(), Some("host:0"));
 }

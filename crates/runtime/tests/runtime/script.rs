@@ -15,22 +15,39 @@ use crate::oracle::Oracle;
 
 /// So many devices on one host, and ten seconds of waiting.
 pub fn devices(count: u32) -> Config {
-    let devices = (0..count).map(|index| Device { host: "host".into(), index }).collect();
-    Config { batch_waiting_time: Duration::from_secs(10), ..Config::new(devices) }
+    let devices = (0..count)
+        .map(|index| Device {
+            host: "host".into(),
+            index,
+        })
+        .collect();
+    Config {
+        batch_waiting_time: Duration::from_secs(10),
+        ..Config::new(devices)
+    }
 }
 
 /// The same without waiting.
 pub fn hasty(count: u32) -> Config {
-    Config { batch_waiting_time: Duration::ZERO, ..devices(count) }
+    Config {
+        batch_waiting_time: Duration::ZERO,
+        ..devices(count)
+    }
 }
 
 pub fn concurrency(max: u32, config: Config) -> Config {
-    Config { max_concurrency: NonZeroU32::new(max), ..config }
+    Config {
+        max_concurrency: NonZeroU32::new(max),
+        ..config
+    }
 }
 
 pub fn per_device(limit: u32, config: Config) -> Config {
     let limit = NonZeroU32::new(limit).expect("a limit");
-    Config { batch_limit: BatchLimit::PerDevice(limit), ..config }
+    Config {
+        batch_limit: BatchLimit::PerDevice(limit),
+        ..config
+    }
 }
 
 /// A scheduler and what has happened to it.
@@ -63,7 +80,8 @@ impl Script {
     pub fn send(&mut self, event: Event) -> &mut Self {
         let mut commands = Vec::new();
         self.scheduler.step(self.now, event.clone(), &mut commands);
-        self.oracle.check(self.now, &event, &commands, &self.scheduler);
+        self.oracle
+            .check(self.now, &event, &commands, &self.scheduler);
         self.history.push((self.now, event));
         self.said.extend(commands.iter().map(show));
         self
@@ -94,7 +112,9 @@ impl Script {
 
     pub fn submit(&mut self, models: &[u32]) -> &mut Self {
         for &model in models {
-            self.send(Event::Submit { model: ModelId(model) });
+            self.send(Event::Submit {
+                model: ModelId(model),
+            });
         }
         self
     }
@@ -108,7 +128,9 @@ impl Script {
     }
 
     pub fn stop(&mut self, model: u32) -> &mut Self {
-        self.send(Event::StopModel { model: ModelId(model) })
+        self.send(Event::StopModel {
+            model: ModelId(model),
+        })
     }
 
     /// Answers a request with assemblies, each of models and devices, and with leftovers.
@@ -126,21 +148,37 @@ impl Script {
             })
             .collect();
         let leftover = leftover.iter().copied().map(ModelId).collect();
-        self.send(Event::Planned { request: RequestId(request), assemblies, leftover })
+        self.send(Event::Planned {
+            request: RequestId(request),
+            assemblies,
+            leftover,
+        })
     }
 
     pub fn plan_fails(&mut self, request: u32, culprit: Option<u32>) -> &mut Self {
         let message = "shapes differ".into();
         let model = culprit.map(ModelId);
-        self.send(Event::PlanFailed { request: RequestId(request), model, message })
+        self.send(Event::PlanFailed {
+            request: RequestId(request),
+            model,
+            message,
+        })
     }
 
     pub fn engine(&mut self, assembly: u32, event: EngineEvent) -> &mut Self {
-        self.send(Event::Engine { assembly: AssemblyId(assembly), event })
+        self.send(Event::Engine {
+            assembly: AssemblyId(assembly),
+            event,
+        })
     }
 
     pub fn started(&mut self, assembly: u32, model: u32) -> &mut Self {
-        self.engine(assembly, EngineEvent::Started { model: ModelId(model) })
+        self.engine(
+            assembly,
+            EngineEvent::Started {
+                model: ModelId(model),
+            },
+        )
     }
 
     pub fn loss(
@@ -155,28 +193,45 @@ impl Script {
         self.engine(assembly, EngineEvent::Metrics { metrics })
     }
 
-    pub fn checkpoint(
-        &mut self,
-        assembly: u32,
-        model: u32,
-        attempt: u32,
-        epoch: u64,
-    ) -> &mut Self {
+    pub fn checkpoint(&mut self, assembly: u32, model: u32, attempt: u32, epoch: u64) -> &mut Self {
         let (model, attempt) = (ModelId(model), Attempt(attempt));
-        self.engine(assembly, EngineEvent::CheckpointWritten { model, attempt, epoch })
+        self.engine(
+            assembly,
+            EngineEvent::CheckpointWritten {
+                model,
+                attempt,
+                epoch,
+            },
+        )
     }
 
     pub fn finishes(&mut self, assembly: u32, model: u32) -> &mut Self {
-        self.engine(assembly, EngineEvent::ModelFinished { model: ModelId(model) })
+        self.engine(
+            assembly,
+            EngineEvent::ModelFinished {
+                model: ModelId(model),
+            },
+        )
     }
 
     pub fn fails(&mut self, assembly: u32, model: u32) -> &mut Self {
         let message = "the loss is NaN".into();
-        self.engine(assembly, EngineEvent::ModelFailed { model: ModelId(model), message })
+        self.engine(
+            assembly,
+            EngineEvent::ModelFailed {
+                model: ModelId(model),
+                message,
+            },
+        )
     }
 
     pub fn breaks(&mut self, assembly: u32) -> &mut Self {
-        self.engine(assembly, EngineEvent::AssemblyFailed { message: "killed".into() })
+        self.engine(
+            assembly,
+            EngineEvent::AssemblyFailed {
+                message: "killed".into(),
+            },
+        )
     }
 
     pub fn ends(&mut self, assembly: u32) -> &mut Self {
@@ -196,13 +251,22 @@ pub fn raw(model: u32, attempt: u32, at: Point, value: f64) -> RawMetric {
 }
 
 fn list<T>(letter: char, items: &[T], number: impl Fn(&T) -> u32) -> String {
-    items.iter().map(|item| format!(" {letter}{}", number(item))).collect()
+    items
+        .iter()
+        .map(|item| format!(" {letter}{}", number(item)))
+        .collect()
 }
 
 /// A command on one line.
 pub fn show(command: &Command) -> String {
     match command {
-        Command::Plan { request, models, devices, max_assemblies, alone } => format!(
+        Command::Plan {
+            request,
+            models,
+            devices,
+            max_assemblies,
+            alone,
+        } => format!(
             "plan r{}{}:{} on{}{}",
             request.0,
             if *alone { " alone" } else { "" },
@@ -214,14 +278,27 @@ pub fn show(command: &Command) -> String {
                 String::new()
             },
         ),
-        Command::Start { assembly, request: _, index: _, models, without, devices } => {
-            let models: String =
-                models.iter().map(|s| format!(" m{}#{}", s.model.0, s.attempt.0)).collect();
+        Command::Start {
+            assembly,
+            request: _,
+            index: _,
+            models,
+            without,
+            devices,
+        } => {
+            let models: String = models
+                .iter()
+                .map(|s| format!(" m{}#{}", s.model.0, s.attempt.0))
+                .collect();
             let without = match without.as_slice() {
                 [] => String::new(),
                 some => format!(" without{}", list('m', some, |m| m.0)),
             };
-            format!("start a{}:{models}{without} on{}", assembly.0, list('d', devices, |d| d.0))
+            format!(
+                "start a{}:{models}{without} on{}",
+                assembly.0,
+                list('d', devices, |d| d.0)
+            )
         }
         Command::StopModel { assembly, model } => format!("stop m{} of a{}", model.0, assembly.0),
         Command::StopAssembly { assembly } => format!("stop a{}", assembly.0),

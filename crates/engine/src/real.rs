@@ -1,0 +1,206 @@
+//! The two float types that kernels are generic over.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+/// A float that kernels compute in: `f32` to train, `f64` to check.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Send
+    + Sync
+    + Sum
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+{
+    /// Zero.
+    const ZERO: Self;
+    /// One.
+    const ONE: Self;
+    /// Negative infinity.
+    const NEG_INFINITY: Self;
+    /// Not a number.
+    const NAN: Self;
+
+    /// The nearest float of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The same number in 64 bits.
+    fn to_f64(self) -> f64;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Exponential.
+    fn exp(self) -> Self;
+    /// Exponential less one, exact near zero.
+    fn exp_m1(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Logarithm of one more, exact near zero.
+    fn ln_1p(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// Sine.
+    fn sin(self) -> Self;
+    /// Cosine.
+    fn cos(self) -> Self;
+    /// The error function.
+    fn erf(self) -> Self;
+    /// Power.
+    fn powf(self, exponent: Self) -> Self;
+    /// Magnitude.
+    fn abs(self) -> Self;
+    /// Largest integer not above.
+    fn floor(self) -> Self;
+    /// Smallest integer not below.
+    fn ceil(self) -> Self;
+    /// Nearest integer, halves to even.
+    fn round(self) -> Self;
+    /// Whether neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+    /// Whether NaN.
+    fn is_nan(self) -> bool;
+
+    /// `c = a b`, or `c += a b`: an (m, k) by (k, n) product of strided matrices on one thread.
+    /// The result depends on the sizes, the strides and the numbers, and on nothing else.
+    ///
+    /// # Panics
+    /// If a matrix reaches past its slice.
+    fn gemm(
+        sizes: (usize, usize, usize),
+        a: &[Self],
+        a_strides: (usize, usize),
+        b: &[Self],
+        b_strides: (usize, usize),
+        c: &mut [Self],
+        c_strides: (usize, usize),
+        accumulate: bool,
+    );
+}
+
+/// The least length of a slice that holds a strided matrix.
+fn reach(rows: usize, columns: usize, strides: (usize, usize)) -> usize {
+    if rows == 0 || columns == 0 {
+        return 0;
+    }
+    (rows - 1) * strides.0 + (columns - 1) * strides.1 + 1
+}
+
+macro_rules! real {
+    ($t:ty, $erf:path) => {
+        impl Real for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
+            const NAN: Self = <$t>::NAN;
+
+            fn from_f64(value: f64) -> Self {
+                value as $t
+            }
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            fn sqrt(self) -> Self {
+                self.sqrt()
+            }
+            fn exp(self) -> Self {
+                self.exp()
+            }
+            fn exp_m1(self) -> Self {
+                self.exp_m1()
+            }
+            fn ln(self) -> Self {
+                self.ln()
+            }
+            fn ln_1p(self) -> Self {
+                self.ln_1p()
+            }
+            fn tanh(self) -> Self {
+                self.tanh()
+            }
+            fn sin(self) -> Self {
+                self.sin()
+            }
+            fn cos(self) -> Self {
+                self.cos()
+            }
+            fn erf(self) -> Self {
+                $erf(self)
+            }
+            fn powf(self, exponent: Self) -> Self {
+                self.powf(exponent)
+            }
+            fn abs(self) -> Self {
+                self.abs()
+            }
+            fn floor(self) -> Self {
+                self.floor()
+            }
+            fn ceil(self) -> Self {
+                self.ceil()
+            }
+            fn round(self) -> Self {
+                self.round_ties_even()
+            }
+            fn is_finite(self) -> bool {
+                self.is_finite()
+            }
+            fn is_nan(self) -> bool {
+                self.is_nan()
+            }
+
+            fn gemm(
+                (m, k, n): (usize, usize, usize),
+                a: &[Self],
+                a_strides: (usize, usize),
+                b: &[Self],
+                b_strides: (usize, usize),
+                c: &mut [Self],
+                c_strides: (usize, usize),
+                accumulate: bool,
+            ) {
+                assert!(a.len() >= reach(m, k, a_strides), "a is too short");
+                assert!(b.len() >= reach(k, n, b_strides), "b is too short");
+                assert!(c.len() >= reach(m, n, c_strides), "c is too short");
+                // SAFETY: the asserts above keep every access inside its slice, and `c` is
+                // borrowed mutably, so it overlaps neither `a` nor `b`.
+                unsafe {
+                    gemm::gemm(
+                        m,
+                        n,
+                        k,
+                        c.as_mut_ptr(),
+                        c_strides.1 as isize,
+                        c_strides.0 as isize,
+                        accumulate,
+                        a.as_ptr(),
+                        a_strides.1 as isize,
+                        a_strides.0 as isize,
+                        b.as_ptr(),
+                        b_strides.1 as isize,
+                        b_strides.0 as isize,
+                        1.0,
+                        1.0,
+                        false,
+                        false,
+                        false,
+                        gemm::Parallelism::None,
+                    );
+                }
+            }
+        }
+    };
+}
+
+real!(f32, libm::erff);
+real!(f64, libm::erf);
