@@ -7,6 +7,7 @@
 
 mod elementwise;
 mod emit;
+mod infer;
 mod reduce;
 mod shape;
 
