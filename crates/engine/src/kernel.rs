@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use syncarp_ir::{Attrs, DType};
 use thiserror::Error;
 
@@ -84,7 +84,10 @@ pub struct Prepared<T> {
 impl<T> Prepared<T> {
     /// A kernel without scratch memory.
     pub fn new(run: impl Fn(&mut Io<'_, T>) + Send + Sync + 'static) -> Self {
-        Prepared { scratch: 0, run: Box::new(run) }
+        Prepared {
+            scratch: 0,
+            run: Box::new(run),
+        }
     }
 
     /// A kernel that needs this many floats of scratch memory.
@@ -92,7 +95,10 @@ impl<T> Prepared<T> {
         scratch: usize,
         run: impl Fn(&mut Io<'_, T>) + Send + Sync + 'static,
     ) -> Self {
-        Prepared { scratch, run: Box::new(run) }
+        Prepared {
+            scratch,
+            run: Box::new(run),
+        }
     }
 }
 
@@ -120,20 +126,37 @@ impl<'a, T: Real> Io<'a, T> {
     /// Every slot must point to `len` valid elements of its class for `'a`, results and scratch
     /// must overlap nothing else, and nobody else may write any of them meanwhile.
     pub(crate) unsafe fn new(operands: &'a [Slot], results: &'a [Slot], scratch: Slot) -> Self {
-        Io { operands, results, scratch, taken: 0, lifetime: PhantomData }
+        Io {
+            operands,
+            results,
+            scratch,
+            taken: 0,
+            lifetime: PhantomData,
+        }
     }
 
     fn read<E>(&self, index: usize, class: Class) -> &'a [E] {
         let slot = self.operands[index];
-        assert!(slot.class == class, "operand {index} is {:?}, not {class:?}", slot.class);
+        assert!(
+            slot.class == class,
+            "operand {index} is {:?}, not {class:?}",
+            slot.class
+        );
         // SAFETY: `new` promised valid elements that nobody writes.
         unsafe { std::slice::from_raw_parts(slot.ptr.cast::<E>(), slot.len) }
     }
 
     fn write<E>(&mut self, index: usize, class: Class) -> &'a mut [E] {
         let slot = self.results[index];
-        assert!(slot.class == class, "result {index} is {:?}, not {class:?}", slot.class);
-        assert!(self.taken & (1 << index) == 0, "result {index} is taken twice");
+        assert!(
+            slot.class == class,
+            "result {index} is {:?}, not {class:?}",
+            slot.class
+        );
+        assert!(
+            self.taken & (1 << index) == 0,
+            "result {index} is taken twice"
+        );
         self.taken |= 1 << index;
         // SAFETY: `new` promised valid elements that overlap nothing, and `taken` hands each
         // slice out once.
@@ -193,7 +216,10 @@ impl<'a, T: Real> Io<'a, T> {
     /// The scratch memory, of at least the length asked for; its contents are anything. It can be
     /// taken once.
     pub fn scratch(&mut self) -> &'a mut [T] {
-        assert!(self.taken & (1 << 63) == 0, "the scratch memory is taken twice");
+        assert!(
+            self.taken & (1 << 63) == 0,
+            "the scratch memory is taken twice"
+        );
         self.taken |= 1 << 63;
         // SAFETY: as in `write`.
         unsafe { std::slice::from_raw_parts_mut(self.scratch.ptr.cast::<T>(), self.scratch.len) }
@@ -224,6 +250,7 @@ struct Entry {
 #[derive(Clone, Default)]
 pub struct KernelRegistry {
     entries: FxHashMap<&'static str, Entry>,
+    aliases: FxHashSet<&'static str>,
 }
 
 impl KernelRegistry {
@@ -237,16 +264,30 @@ impl KernelRegistry {
     /// # Errors
     /// Where the op has one already.
     pub fn register<K: Kernel>(&mut self) -> Result<(), KernelError> {
-        let entry = Entry { f32: K::prepare::<f32>, f64: K::prepare::<f64> };
+        let entry = Entry {
+            f32: K::prepare::<f32>,
+            f64: K::prepare::<f64>,
+        };
         match self.entries.insert(K::OP, entry) {
             None => Ok(()),
             Some(_) => Err(KernelError(format!("op `{}` has two kernels", K::OP))),
         }
     }
 
-    /// Whether an op has a kernel.
+    /// Says that an op's one result is its first operand under another shape, element by element:
+    /// the engine gives both one place and runs nothing.
+    pub fn register_alias(&mut self, op: &'static str) {
+        self.aliases.insert(op);
+    }
+
+    /// Whether an op's result has its operand's place.
+    pub fn is_alias(&self, op: &str) -> bool {
+        self.aliases.contains(op)
+    }
+
+    /// Whether the engine can run an op.
     pub fn has(&self, op: &str) -> bool {
-        self.entries.contains_key(op)
+        self.entries.contains_key(op) || self.is_alias(op)
     }
 
     /// Prepares the kernel of an op.
@@ -325,11 +366,21 @@ impl<T: Real> Buffer<T> {
 
     pub(crate) fn slot(&mut self) -> Slot {
         match self {
-            Buffer::Real(v) => {
-                Slot { ptr: v.as_mut_ptr().cast(), len: v.len(), class: Class::Real }
-            }
-            Buffer::Int(v) => Slot { ptr: v.as_mut_ptr().cast(), len: v.len(), class: Class::Int },
-            Buffer::Bool(v) => Slot { ptr: v.as_mut_ptr(), len: v.len(), class: Class::Bool },
+            Buffer::Real(v) => Slot {
+                ptr: v.as_mut_ptr().cast(),
+                len: v.len(),
+                class: Class::Real,
+            },
+            Buffer::Int(v) => Slot {
+                ptr: v.as_mut_ptr().cast(),
+                len: v.len(),
+                class: Class::Int,
+            },
+            Buffer::Bool(v) => Slot {
+                ptr: v.as_mut_ptr(),
+                len: v.len(),
+                class: Class::Bool,
+            },
         }
     }
 }
@@ -350,12 +401,18 @@ pub fn run_once<T: Precision, K: Kernel>(
     let mut results: Vec<Buffer<T>> = spec.results.iter().map(Buffer::zeros).collect();
     let ins: Vec<Slot> = inputs.iter_mut().map(Buffer::slot).collect();
     for (slot, arg) in ins.iter().zip(spec.operands) {
-        assert!(slot.len == arg.len() && slot.class == Class::of(arg.dtype), "operand does not fit");
+        assert!(
+            slot.len == arg.len() && slot.class == Class::of(arg.dtype),
+            "operand does not fit"
+        );
     }
     let outs: Vec<Slot> = results.iter_mut().map(Buffer::slot).collect();
     let mut scratch = vec![T::ZERO; prepared.scratch];
-    let scratch =
-        Slot { ptr: scratch.as_mut_ptr().cast(), len: scratch.len(), class: Class::Real };
+    let scratch = Slot {
+        ptr: scratch.as_mut_ptr().cast(),
+        len: scratch.len(),
+        class: Class::Real,
+    };
     // SAFETY: every slot is a vector of its own that lives until the end of this function.
     let mut io = unsafe { Io::new(&ins, &outs, scratch) };
     (prepared.run)(&mut io);

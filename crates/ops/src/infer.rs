@@ -1,6 +1,6 @@
 //! What the inference of several families has in common.
 
-use syncarp_ir::{DType, Dim, Infer, Shape, TypeError, broadcast};
+use syncarp_ir::{DType, Dim, Infer, Shape, TypeError, broadcast, normalize_axis};
 
 /// Which elements an op takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,4 +93,22 @@ pub(crate) fn product(dims: &[Dim]) -> Result<Dim, TypeError> {
     let one = Some(Dim::Known(1));
     let product = dims.iter().fold(one, |all, d| all?.times(d));
     product.ok_or_else(|| TypeError::new(format!("dims {dims:?} have too many elements")))
+}
+
+/// A required attribute that holds dims.
+pub(crate) fn dims_attr<'a>(cx: &Infer<'a>, name: &str) -> Result<&'a [Dim], TypeError> {
+    let dims = cx.attrs.dims(name);
+    dims.ok_or_else(|| TypeError::new(format!("attribute `{name}` is missing")))
+}
+
+/// For each dim of a rank, whether an axis names it; each at most once.
+pub(crate) fn marked(axes: &[i64], rank: usize) -> Result<Vec<bool>, TypeError> {
+    let mut marks = vec![false; rank];
+    for axis in axes {
+        let at = normalize_axis(*axis, rank)?;
+        if std::mem::replace(&mut marks[at], true) {
+            return Err(TypeError::new(format!("axis {axis} is named twice in {axes:?}")));
+        }
+    }
+    Ok(marks)
 }

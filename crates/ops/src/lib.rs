@@ -5,11 +5,14 @@
 //! assert!(ops.find("relu").is_some());
 //! ```
 
+mod device;
 mod elementwise;
 mod emit;
 mod infer;
 mod reduce;
 mod shape;
+#[cfg(test)]
+mod testing;
 
 pub use emit::Emit;
 
@@ -26,6 +29,7 @@ pub fn standard() -> OpRegistry {
 }
 
 fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
+    device::register(registry)?;
     elementwise::register(registry)?;
     shape::register(registry)?;
     reduce::register(registry)?;

@@ -31,6 +31,9 @@ const KEYS: [&str; 10] = [
 
 const PART_KEYS: [&str; 5] = ["name", "file", "layers", "freeze", "freeze-parameters"];
 
+/// How many values a part weighs, its layers not counted.
+const PART_WEIGHT: u64 = 5;
+
 /// The sweep's defaults, for every block.
 pub(crate) struct Defaults {
     pub evaluator: Spanned<Table>,
@@ -421,6 +424,7 @@ fn parse_part(
 
 impl PartTemplate {
     fn resolve(&self, expander: &mut Expander) -> Result<Part, Located> {
+        expander.work.charge(PART_WEIGHT, &self.span)?;
         let name = expander.name(self.name.as_ref())?;
         let body = match &self.body {
             BodyTemplate::Layers(layers) => PartBody::Layers(expander.list(layers)?),

@@ -15,6 +15,9 @@ use crate::value::{Spanned, Table, Value};
 /// The most entries looked at for one model, so that empty repeats of repeats end soon too.
 const MAX_STEPS: u64 = 200_000;
 
+/// How many values a layer weighs, its arguments not counted.
+const LAYER_WEIGHT: u64 = 5;
+
 /// Expands the layers of one model.
 pub(crate) struct Expander<'w, 's> {
     pub work: &'w mut Work<'s>,
@@ -92,7 +95,7 @@ impl<'w, 's> Expander<'w, 's> {
             let message = format!("a model of more than {MAX_LAYERS} layers");
             return Err(Located::new(self.work.source, span.clone(), message));
         }
-        Ok(())
+        self.work.charge(LAYER_WEIGHT, span)
     }
 
     fn entry(&mut self, entry: &Entry, nodes: &mut Vec<LayerNode>) -> Result<(), Located> {
@@ -137,6 +140,7 @@ impl<'w, 's> Expander<'w, 's> {
                 }
             }
             Body::Branches { branches, join } => {
+                self.work.charge(branches.len() as u64, &span)?;
                 let branches: Result<Vec<_>, Located> =
                     branches.iter().map(|branch| self.list(branch)).collect();
                 LayerNode::Branches {

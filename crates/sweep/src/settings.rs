@@ -128,9 +128,10 @@ fn check_name(name: &Spanned<String>, reports: &mut Reports) {
     if RESERVED.contains(&text.as_str()) {
         let message = format!("`{text}` has a meaning of its own in expressions");
         reports.say(name.span.clone(), message, "give the setting another name");
-    } else if !is_name(text) {
+    } else if !is_name(text) || text.len() > 64 {
         let message = format!("`{text}` cannot name a setting");
-        let help = "names are of letters, digits and `_`; a `-` would be a minus in `${...}`";
+        let help =
+            "names are of at most 64 letters, digits and `_`; a `-` would be a minus in `${...}`";
         reports.say(name.span.clone(), message, help);
     }
 }

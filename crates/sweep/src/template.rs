@@ -355,7 +355,10 @@ impl Spanned<Template> {
                 Value::Array(items?)
             }
             Template::Table(entries) => {
-                work.charge(1 + entries.len() as u64, &self.span)?;
+                let keys = entries
+                    .iter()
+                    .map(|(key, _)| 1 + key.value.len() as u64 / 32);
+                work.charge(1 + keys.sum::<u64>(), &self.span)?;
                 let entries: Result<_, Located> = entries
                     .iter()
                     .map(|(key, value)| Ok((key.clone(), value.resolve(slots, work)?)))

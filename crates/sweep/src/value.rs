@@ -195,7 +195,10 @@ impl Table {
     }
 
     pub(crate) fn weight(&self) -> u64 {
-        self.iter().map(|(_, value)| 1 + value.value.weight()).sum()
+        let key = |key: &str| 1 + key.len() as u64 / 32;
+        self.iter()
+            .map(|(name, value)| key(&name.value) + value.value.weight())
+            .sum()
     }
 }
 

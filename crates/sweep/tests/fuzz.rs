@@ -147,8 +147,75 @@ fn mutated(cuts: &[(usize, usize, usize)]) -> String {
     text
 }
 
+/// Values that TOML allows wherever it allows any.
+const VALUES: &[&str] = &[
+    "0",
+    "-1",
+    "3",
+    "9223372036854775807",
+    "0.5",
+    "nan",
+    "-inf",
+    "1e308",
+    "true",
+    "\"\"",
+    "\"relu\"",
+    "\"${a}\"",
+    "\"${width}\"",
+    "\"${i}\"",
+    "\"${1 // 0}\"",
+    "\"${bn}\"",
+    "\"${\"",
+    "'${lr}x'",
+    "[]",
+    "{}",
+    "[[]]",
+    "[1, 2]",
+    "[\"a\", {}]",
+    "{ name = \"a\" }",
+    "{ range = [1, 3] }",
+    "{ random = 2 }",
+    "{ layers = [] }",
+    "{ repeat = 2, layers = [\"a\"] }",
+    "{ linear = 3 }",
+    "{ uniform = [0, 1] }",
+];
+
+/// Where the valid sweep has a value: its texts, numbers and booleans.
+fn places() -> Vec<std::ops::Range<usize>> {
+    let mut places = Vec::new();
+    let mut at = 0;
+    while at < VALID.len() {
+        let rest = &VALID[at..];
+        let length = if let Some(inner) = rest.strip_prefix('"') {
+            inner.find('"').map_or(rest.len(), |end| end + 2)
+        } else {
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c))
+                .unwrap_or(0)
+        };
+        let token = &rest[..length];
+        let number = token.starts_with(|c: char| c.is_ascii_digit());
+        if token.starts_with('"') || number || token == "true" || token == "false" {
+            places.push(at..at + length);
+        }
+        at += length.max(1);
+    }
+    places
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn other_values(
+        changes in prop::collection::btree_map(0..places().len(), 0..VALUES.len(), 1..4),
+    ) {
+        let places = places();
+        let mut text = VALID.to_owned();
+        for (place, value) in changes.into_iter().rev() {
+            text.replace_range(places[place].clone(), VALUES[value]);
+        }
+        prop_assert!(toml_edit::Document::parse(text.as_str()).is_ok(), "{}", text);
+        check(&text);
+    }
 
     #[test]
     fn garbage(text in "\\PC{0,200}") {
@@ -274,6 +341,24 @@ fn sizes_are_bounded() {
         "x".repeat(4000)
     ));
     assert_eq!(first(&text), "a text of more than 65536 bytes");
+    let key = "k".repeat(1 << 20);
+    let block = "name = \"${a}\"\nsettings.a = { range = [1, 100000] }\nlayers =";
+    for rest in [
+        format!("[{{ f = {{ {key} = 1 }} }}]"),
+        format!("[{{ f = {{ {key} = \"${{a}}\" }} }}]"),
+        format!(
+            "[{{ branches = [{}], join = \"add\" }}]",
+            "[],".repeat(100_000)
+        ),
+        format!("[\"{key}\"]"),
+    ] {
+        let mistake = first(&model(&format!("{block} {rest}")));
+        assert_eq!(mistake, "the sweep expands to more than 20000000 values");
+    }
+    let mistake = first(&model(&format!(
+        "settings.{key} = 1\nlayers = [\"${{{key}}}\"]"
+    )));
+    assert!(mistake.ends_with("cannot name a setting"));
     let defaults: String = (0..5000).map(|n| format!("k{n} = 1\n")).collect();
     assert_eq!(
         first(&format!(

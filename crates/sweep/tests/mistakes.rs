@@ -183,7 +183,7 @@ fn mistakes_in_settings() {
         [
             "min: `min` has a meaning of its own in expressions (give the setting another name)",
             "min: the setting `min` is used nowhere in this model (write `${min}` where it belongs, or remove it)",
-            "weight-decay: `weight-decay` cannot name a setting (names are of letters, digits and `_`; a `-` would be a minus in `${...}`)",
+            "weight-decay: `weight-decay` cannot name a setting (names are of at most 64 letters, digits and `_`; a `-` would be a minus in `${...}`)",
             "weight-decay: the setting `weight-decay` is used nowhere in this model (write `${weight-decay}` where it belongs, or remove it)",
             "weight_decay: unknown variable `weight_decay` (did you mean `weight-decay`? known here: min, weight-decay, index)",
         ]

@@ -1,5 +1,9 @@
 //! The embedded engine's kernels, one file a family of ops.
 
+mod product;
+mod tile;
+mod vector;
+
 use crate::kernel::{KernelError, KernelRegistry};
 
 /// All of the embedded engine's kernels.

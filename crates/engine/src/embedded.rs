@@ -1,0 +1,122 @@
+//! The embedded engine: trains on this machine's cores, with nothing but this crate.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use syncarp_pass::PassRegistry;
+
+use crate::engine::{Engine, Event, Job, Sink};
+use crate::error::EngineError;
+use crate::kernel::KernelRegistry;
+use crate::train::Training;
+
+/// What makes an assembly's graphs ready to run: ops that have kernels, a step graph, no waste.
+pub const ASSEMBLY_PIPELINE: &str = "to-eval,decompose,differentiate,decompose,cse,dce";
+
+/// What somebody asked of a running job.
+#[derive(Default)]
+pub(crate) struct Requests {
+    stop: AtomicBool,
+    models: Mutex<Vec<usize>>,
+    any: AtomicBool,
+}
+
+impl Requests {
+    pub(crate) fn stop(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Models that were asked to stop since the last call.
+    pub(crate) fn take_models(&self) -> Vec<usize> {
+        if !self.any.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let mut models = self.models.lock().unwrap_or_else(|e| e.into_inner());
+        std::mem::take(&mut models)
+    }
+}
+
+/// The embedded engine.
+pub struct Embedded {
+    kernels: Arc<KernelRegistry>,
+    passes: Arc<PassRegistry>,
+    pipeline: String,
+    running: BTreeMap<u32, (Arc<Requests>, JoinHandle<()>)>,
+}
+
+impl Embedded {
+    /// An engine with these kernels, which readies assemblies with these passes.
+    pub fn new(kernels: Arc<KernelRegistry>, passes: Arc<PassRegistry>) -> Self {
+        let pipeline = ASSEMBLY_PIPELINE.to_owned();
+        Embedded {
+            kernels,
+            passes,
+            pipeline,
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Takes another pipeline to ready assemblies; it must contain `differentiate`.
+    #[must_use]
+    pub fn with_pipeline(mut self, pipeline: &str) -> Self {
+        self.pipeline = pipeline.to_owned();
+        self
+    }
+}
+
+impl Engine for Embedded {
+    fn start(&mut self, job: Job, sink: Sink) {
+        self.running.retain(|_, (_, thread)| !thread.is_finished());
+        let requests = Arc::new(Requests::default());
+        let (kernels, passes) = (self.kernels.clone(), self.passes.clone());
+        let (pipeline, asked, id) = (self.pipeline.clone(), requests.clone(), job.id);
+        let thread = std::thread::spawn(move || {
+            let tell = |event| sink(id, event);
+            let run = || -> Result<(), EngineError> {
+                Training::new(&job, &kernels, &passes, &pipeline)?.run(&tell, &asked)
+            };
+            let cause = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some(EngineError::Panic.to_string()),
+            };
+            match cause {
+                None => tell(Event::AssemblyFinished),
+                Some(cause) => tell(Event::AssemblyFailed { cause }),
+            }
+        });
+        self.running.insert(id, (requests, thread));
+    }
+
+    fn stop_model(&mut self, job: u32, model: usize) {
+        if let Some((requests, _)) = self.running.get(&job) {
+            requests
+                .models
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .push(model);
+            requests.any.store(true, Ordering::Release);
+        }
+    }
+
+    fn stop(&mut self, job: u32) {
+        if let Some((requests, _)) = self.running.get(&job) {
+            requests.stop.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        for (requests, _) in self.running.values() {
+            requests.stop.store(true, Ordering::Release);
+        }
+        for (_, (_, thread)) in std::mem::take(&mut self.running) {
+            // A job that panicked was already told as failed.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Running sums.
+
+use smallvec::smallvec;
+use syncarp_ir::{
+    AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
+};
+
+use crate::emit::Emit;
+use crate::infer::Takes;
+
+/// The op `cumsum`.
+pub(super) struct Cumsum;
+
+impl Op for Cumsum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+
+    fn doc(&self) -> &'static str {
+        "At each place of an axis the sum of the elements up to it, itself included (ONNX \
+         `CumSum`, ATen `cumsum`)."
+    }
+
+    fn operands(&self) -> &'static [Operand] {
+        const { &[Operand::one("x")] }
+    }
+
+    fn attributes(&self) -> &'static [AttrSpec] {
+        const SPECS: &[AttrSpec] = &[
+            AttrSpec::required("axis", AttrKind::Int, "The axis; from the end where negative."),
+            AttrSpec::optional(
+                "reverse",
+                AttrKind::Bool,
+                "Whether to sum from the end; not by default.",
+            ),
+        ];
+        SPECS
+    }
+
+    fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
+        Takes::Numbers.one_dtype(cx, 0..1)?;
+        if let Some(dims) = cx.dims(0)? {
+            cx.axis("axis", dims.len())?;
+        }
+        Ok(smallvec![cx.operand(0)?.clone()])
+    }
+
+    fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
+        if let (true, Some(dy)) = (cx.wants(0), cx.arrived[0]) {
+            let reverse = cx.attrs.bool("reverse").unwrap_or(false);
+            let attrs = cx.attrs.clone().with("reverse", !reverse);
+            let dx = cx.b.call_with("cumsum", &[dy], attrs)?;
+            cx.give(0, dx);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::{Attrs, DType, TensorType};
+
+    use crate::testing::{dims, error_of, type_of};
+
+    #[test]
+    fn the_type_stays() {
+        let x = TensorType::new(DType::F32, dims("n,4"));
+        let along = |axis: i64| Attrs::new().with("axis", axis);
+        assert_eq!(type_of("cumsum", &[x.clone()], along(-2)), x);
+        assert!(error_of("cumsum", &[x], along(-3)).contains("outside"));
+        let open = type_of("cumsum", &[TensorType::unknown()], along(5));
+        assert_eq!(open, TensorType::unknown());
+    }
+}

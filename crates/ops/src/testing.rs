@@ -1,0 +1,63 @@
+//! What the tests of single ops need: a node typed alone.
+
+use std::sync::Arc;
+
+use syncarp_ir::{
+    Attrs, BuildError, Dim, GraphBuilder, Model, OpRegistry, TensorType, Value, Values,
+};
+
+/// Dims written with commas; what is no number is a symbol.
+pub(crate) fn dims(text: &str) -> Vec<Dim> {
+    let parts = text.split(',').filter(|p| !p.is_empty());
+    parts.map(|p| p.parse::<u64>().map_or_else(|_| Dim::symbol(p), Dim::from)).collect()
+}
+
+/// A builder over the standard ops with inputs of these types.
+pub(crate) fn inputs(types: &[TensorType]) -> (GraphBuilder, Vec<Value>) {
+    let mut b = GraphBuilder::new(Arc::new(crate::standard()));
+    let mut values = Vec::new();
+    for (index, ty) in types.iter().enumerate() {
+        let name = format!("x{index}");
+        let mut attrs = Attrs::new().with("model", Model::new(0)).with("name", name.as_str());
+        if let Some(dtype) = ty.dtype {
+            attrs.set("dtype", dtype);
+        }
+        if let Some(dims) = ty.dims() {
+            attrs.set("dims", dims);
+        }
+        values.push(b.emit1("input", &[], attrs).expect("an input types"));
+    }
+    (b, values)
+}
+
+fn emit(op: &str, types: &[TensorType], attrs: Attrs) -> Result<TensorType, BuildError> {
+    let (mut b, values) = inputs(types);
+    let results: Values = b.emit(op, &values, attrs)?;
+    Ok(b.ty(results[0]).clone())
+}
+
+/// The type of an op's first result.
+pub(crate) fn type_of(op: &str, types: &[TensorType], attrs: Attrs) -> TensorType {
+    emit(op, types, attrs).expect("the node types")
+}
+
+/// The message of an op that must not type.
+pub(crate) fn error_of(op: &str, types: &[TensorType], attrs: Attrs) -> String {
+    emit(op, types, attrs).expect_err("the node must not type").to_string()
+}
+
+/// The text of the op's decomposition, or of its gradients, as names of ops in order.
+pub(crate) fn decomposed(op: &str, types: &[TensorType], attrs: Attrs) -> GraphBuilder {
+    let registry: Arc<OpRegistry> = Arc::new(crate::standard());
+    let (mut b, operands) = inputs(types);
+    let results = b.emit(op, &operands, attrs.clone()).expect("the node types");
+    let types: Vec<TensorType> = results.iter().map(|v| b.ty(*v).clone()).collect();
+    let id = registry.find(op).expect("the op is there");
+    let mut cx =
+        syncarp_ir::Expand { b: &mut b, attrs: &attrs, operands: &operands, types: &types };
+    let parts = registry.op(id).decompose(&mut cx).expect("it has parts").expect("they type");
+    for (part, ty) in parts.iter().zip(&types) {
+        assert_eq!(b.ty(*part), ty, "{op} and its parts differ in type");
+    }
+    b
+}
