@@ -75,7 +75,7 @@ class Corpus:
         """Records a case.
 
         `graph` is the text of its nodes, which read the names of `inputs` and `constants` and define
-        those of `results`; `reference` takes the inputs by name and returns the results' tensors in
+        those of `results`; `reference` takes the inputs in order and returns the results' tensors in
         order. `dims` writes an input's dims in the text where they are not plain numbers. Float
         inputs are differentiated, but for `fixed` ones; float results have cotangents, but for
         `unseen` ones. `kinks` says that finite differences tell nothing here, `f32` how far results
@@ -88,7 +88,7 @@ class Corpus:
         for key, value in inputs.items():
             moves = value.dtype == torch.float64 and key not in fixed
             leaves[key] = value.detach().clone().requires_grad_(moves)
-        outputs = reference(**leaves)
+        outputs = reference(*leaves.values())
         if isinstance(outputs, torch.Tensor):
             outputs = (outputs,)
         outputs = dict(zip(results, outputs, strict=True))
@@ -150,11 +150,11 @@ def number(value):
 
 
 def numbers(tensor):
-    """A tensor's elements for JSON, row-major: 15 digits, whole numbers without a point."""
+    """A tensor's elements for JSON, row-major: 13 digits, whole numbers without a point."""
     def one(x):
         if x != x or x in (float("inf"), float("-inf")):
             return str(x)
-        return int(x) if x == int(x) and abs(x) < 1e15 else float(f"{x:.15g}")
+        return int(x) if x == int(x) and abs(x) < 1e15 else float(f"{x:.13g}")
 
     return [one(x) for x in tensor.detach().flatten().tolist()]
 

@@ -634,14 +634,13 @@ impl<T: Precision> Segment<'_, '_, '_, '_, '_, T> {
             epoch,
             step,
             train_loss,
-            part: name,
+            part,
             metrics,
         };
         tell(Event::Epoch {
             model: trainee.number,
             report,
         });
-        Ok(())
     }
 
     /// A model's last words: test numbers, checkpoints and how it ended.

@@ -7,17 +7,22 @@
 mod command;
 mod config;
 mod demux;
+mod driver;
 mod event;
 mod ids;
 mod journal;
+mod planner;
 mod queue;
 mod ranges;
 mod scheduler;
+pub mod verify;
 
 pub use command::{Cause, Command, Metric, ModelEvent, PlanFault, Started, Warning};
 pub use config::{BatchLimit, Config, ConfigError, Device};
 pub use demux::{Admission, Demultiplexed, Ledger, demultiplex};
+pub use driver::{DriveError, Listener, RunOptions, run};
 pub use event::{EngineEvent, Event, PlannedAssembly, Point, RawMetric, RawValue};
 pub use ids::{AssemblyId, Attempt, DeviceId, ModelId, RequestId, Time};
 pub use journal::{Journal, JournalError, Recovered, TornLine, recover, replay};
+pub use planner::{DEFAULT_PIPELINE, PlanError, Planned, Planner, Trial};
 pub use scheduler::{Counts, ModelState, RunningAssembly, Scheduler, Statistics};

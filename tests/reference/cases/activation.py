@@ -70,7 +70,7 @@ def learned(corpus):
     ]
     for op, numbers, function in cases:
         x = corpus.draw(op, "learned").floats(4, 3)
-        call = lambda x, **numbers: function(x, *numbers.values())
+        call = lambda x, *numbers: function(x, *numbers)
         graph = f"y = {op} {', '.join(['x', *numbers])}"
         corpus.add(op, "learned", graph, {"x": x, **numbers}, call)
     draw = corpus.draw("leaky_relu", "a slope for each column")

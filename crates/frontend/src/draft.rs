@@ -1,0 +1,150 @@
+//! The model graph while it is being built, with its states.
+
+use std::collections::{BTreeMap, HashSet};
+
+use syncarp_diag::Source;
+use syncarp_ir::core_ops::{INPUT, STATE, STEP_INPUT};
+use syncarp_ir::{
+    Attrs, BuildError, DType, Dim, GraphBuilder, Initial, Model, ModelEntry, OutputKey, Plan, Role,
+    State, StateEntry, StateKind, TRAIN, TensorType, Value,
+};
+
+use crate::error::FrontendError;
+
+/// The one model of a plan that comes from here.
+pub(crate) const MODEL: usize = 0;
+
+/// A column of the data: its name, element type and the dims of one sample.
+pub(crate) type Columns<'a> = &'a [(String, DType, Vec<u64>)];
+
+/// A model graph in the making.
+pub(crate) struct Draft<'a> {
+    pub b: GraphBuilder,
+    pub plan: Plan,
+    /// The sweep's text, which places point into.
+    pub source: &'a Source,
+    /// Next values of buffers, in the order in which the model computes them.
+    pub updates: Vec<(State, Value)>,
+    columns: Columns<'a>,
+    inputs: BTreeMap<String, Value>,
+    paths: HashSet<String>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(name: &str, source: &'a Source, b: GraphBuilder, columns: Columns<'a>) -> Self {
+        let entry = ModelEntry { name: name.into(), ..ModelEntry::default() };
+        let plan = Plan { models: vec![entry], ..Plan::default() };
+        Draft {
+            b,
+            plan,
+            source,
+            updates: Vec::new(),
+            columns,
+            inputs: BTreeMap::new(),
+            paths: HashSet::new(),
+        }
+    }
+
+    pub fn model() -> Model {
+        Model::new(MODEL)
+    }
+
+    /// Takes a path, which stands for one layer, state or group of layers alone; false where it is
+    /// taken.
+    pub fn claim(&mut self, path: &str) -> bool {
+        self.paths.insert(path.to_owned())
+    }
+
+    /// Runs something whose nodes come from a path, and marks nodes as before afterwards.
+    pub fn at<T>(&mut self, path: &str, emit: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.b.context();
+        self.b.set_origin(Self::model(), path, Role::Forward);
+        let result = emit(self);
+        self.b.set_context(before);
+        result
+    }
+
+    /// The value that the first layer takes: the column `x`, else the first that is no target.
+    /// Without any data its type stays unknown.
+    pub fn first_input(&mut self) -> Result<Result<Value, BuildError>, FrontendError> {
+        let by_name = |name: &str| self.columns.iter().find(|(n, ..)| n == name);
+        let column = by_name("x").or_else(|| self.columns.iter().find(|(n, ..)| n != "y"));
+        let name = match column {
+            Some((name, ..)) => name.clone(),
+            None if self.columns.is_empty() => "x".to_owned(),
+            None => {
+                let names: Vec<&str> = self.columns.iter().map(|(n, ..)| n.as_str()).collect();
+                return Err(FrontendError::NoInput { columns: names.join(", ") });
+            }
+        };
+        Ok(self.input(&name))
+    }
+
+    /// Whether the data has such a column.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.columns.iter().any(|(n, ..)| n == name)
+    }
+
+    /// An input, made once; of a known type where the data has such a column.
+    pub fn input(&mut self, name: &str) -> Result<Value, BuildError> {
+        let mut attrs = Attrs::new().with("model", Self::model()).with("name", name);
+        if let Some((_, dtype, dims)) = self.columns.iter().find(|(n, ..)| n == name) {
+            let mut shape = vec![Dim::symbol("n")];
+            shape.extend(dims.iter().copied().map(Dim::Known));
+            attrs = attrs.with("dtype", *dtype).with("dims", shape);
+        }
+        self.source_node(name, attrs)
+    }
+
+    /// The number of the step, made once.
+    pub fn step(&mut self) -> Result<Value, BuildError> {
+        let attrs = Attrs::new().with("model", Self::model()).with("name", STEP_INPUT);
+        let attrs = attrs.with("dtype", DType::I64).with("dims", Vec::<Dim>::new());
+        self.source_node(STEP_INPUT, attrs)
+    }
+
+    fn source_node(&mut self, name: &str, attrs: Attrs) -> Result<Value, BuildError> {
+        if let Some(value) = self.inputs.get(name) {
+            return Ok(*value);
+        }
+        let value = self.at("", |draft| draft.b.emit1(INPUT, &[], attrs))?;
+        self.inputs.insert(name.to_owned(), value);
+        Ok(value)
+    }
+
+    /// Adds a state of this model and reads it.
+    pub fn state(
+        &mut self,
+        path: &str,
+        ty: TensorType,
+        kind: StateKind,
+        initial: Initial,
+    ) -> Result<(State, Value), BuildError> {
+        let owner = (kind != StateKind::Frozen).then_some(Self::model());
+        let entry = StateEntry { ty, kind, owner, initial };
+        let state = self.plan.add_state(Self::model(), path, entry);
+        Ok((state, self.read(path, state)?))
+    }
+
+    /// Reads a state.
+    pub fn read(&mut self, path: &str, state: State) -> Result<Value, BuildError> {
+        let ty = self.plan.state(state).ty.clone();
+        self.at(path, |draft| {
+            let op = draft.b.graph().registry().find(STATE);
+            let op = op.ok_or_else(|| BuildError::UnknownOp { op: STATE.to_owned() })?;
+            let attrs = Attrs::new().with("of", state);
+            Ok(draft.b.emit_id(op, &[], attrs, Some(&[ty]))?[0])
+        })
+    }
+
+    /// The plan, with this value as the model's result.
+    pub fn finish(self, output: Value) -> Plan {
+        let Draft { mut b, mut plan, updates, .. } = self;
+        b.output(OutputKey::Result(Self::model(), "output".into()), output);
+        for (state, value) in updates {
+            b.output(OutputKey::Update(state), value);
+        }
+        plan.set_graph(TRAIN, b.finish());
+        plan
+    }
+}

@@ -1,0 +1,52 @@
+//! The standard layers: one file a family, registered by one line each.
+
+mod activation;
+mod attention;
+mod conv;
+mod embedding;
+mod linear;
+mod norm;
+mod pool;
+mod reduce;
+mod regular;
+mod shape;
+
+use crate::registry::{Argument, LayerError, LayerRegistry};
+
+/// The argument by which parameters are initialised otherwise.
+const INIT: Argument = Argument::optional(
+    &["init"],
+    "as PyTorch's",
+    "Initialisers by parameter, such as `{ weight = \"kaiming-normal\", bias = \"zeros\" }`; one \
+     alone is for the weight.",
+);
+
+const BIAS: Argument =
+    Argument::optional(&["bias"], "true", "Whether a learned bias is added.");
+
+pub(crate) fn register(layers: &mut LayerRegistry) -> Result<(), LayerError> {
+    layers.register(linear::LINEAR)?;
+    layers.register(conv::CONV1D)?;
+    layers.register(conv::CONV2D)?;
+    layers.register(norm::BATCH)?;
+    layers.register(norm::LAYER)?;
+    layers.register(norm::GROUP)?;
+    layers.register(norm::INSTANCE)?;
+    layers.register(regular::DROPOUT)?;
+    layers.register(shape::IDENTITY)?;
+    layers.register(shape::FLATTEN)?;
+    layers.register(shape::UNFLATTEN)?;
+    layers.register(shape::RESHAPE)?;
+    layers.register(shape::PERMUTE)?;
+    layers.register(shape::CAST)?;
+    layers.register(embedding::EMBEDDING)?;
+    layers.register(pool::MAX)?;
+    layers.register(pool::AVERAGE)?;
+    layers.register(pool::ADAPTIVE_AVERAGE)?;
+    layers.register(pool::GLOBAL_AVERAGE)?;
+    layers.register(reduce::MEAN)?;
+    layers.register(reduce::SOFTMAX)?;
+    layers.register(reduce::LOG_SOFTMAX)?;
+    layers.register(attention::ATTENTION)?;
+    activation::register(layers)
+}

@@ -1,0 +1,234 @@
+//! Layers as registered entries: one implementation of one trait each, no central list.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use syncarp_diag::Located;
+use syncarp_ir::Value;
+use syncarp_sweep::Keys;
+use thiserror::Error;
+
+use crate::context::LayerContext;
+
+/// One argument of a layer. It is a key for [`syncarp_sweep::ArgReader`], so that what is declared
+/// is what is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Its spellings, the usual one first; `-` and `_` are alike.
+    pub names: &'static [&'static str],
+    /// What it is where it is left out, as one would write or say it; none where it must be there.
+    pub default: Option<&'static str>,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+impl Argument {
+    /// An argument that must be there.
+    pub const fn required(names: &'static [&'static str], doc: &'static str) -> Self {
+        Argument { names, default: None, doc }
+    }
+
+    /// An argument that may be left out.
+    pub const fn optional(
+        names: &'static [&'static str],
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Argument { names, default: Some(default), doc }
+    }
+}
+
+impl Keys for &Argument {
+    fn spellings(&self) -> &[&str] {
+        self.names
+    }
+}
+
+/// One kind of layer: what it is called, what it takes and what it becomes.
+///
+/// Implementations are registered with [`LayerRegistry::register`]; nothing else lists them.
+pub trait Layer: Send + Sync + 'static {
+    /// Its names, the usual one first. Case, `-` and `_` do not count, so `leaky-relu` is also
+    /// `LeakyReLU`.
+    fn names(&self) -> &'static [&'static str];
+
+    /// What it computes: a first sentence, then shapes.
+    fn doc(&self) -> &'static str;
+
+    /// Its arguments; one without a name is the first.
+    fn arguments(&self) -> &'static [Argument] {
+        &[]
+    }
+
+    /// Emits it and gives its outgoing value.
+    ///
+    /// # Errors
+    /// Where arguments or the incoming value do not fit; make them with
+    /// [`LayerContext::error`], so that they say which layer and where.
+    fn lower(&self, cx: &mut LayerContext<'_, '_>) -> Result<Value, Located>;
+}
+
+/// A layer without data of its own, written as one constant.
+#[derive(Clone, Copy)]
+pub struct LayerFn {
+    /// See [`Layer::names`].
+    pub names: &'static [&'static str],
+    /// See [`Layer::doc`].
+    pub doc: &'static str,
+    /// See [`Layer::arguments`].
+    pub arguments: &'static [Argument],
+    /// See [`Layer::lower`].
+    pub lower: fn(&mut LayerContext<'_, '_>) -> Result<Value, Located>,
+}
+
+impl Layer for LayerFn {
+    fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    fn doc(&self) -> &'static str {
+        self.doc
+    }
+
+    fn arguments(&self) -> &'static [Argument] {
+        self.arguments
+    }
+
+    fn lower(&self, cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
+        (self.lower)(cx)
+    }
+}
+
+/// A mistake in registering layers; the fault is the registering crate's.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum LayerError {
+    /// Two layers of one name.
+    #[error("a layer `{0}` is registered twice")]
+    Duplicate(String),
+    /// A layer that nobody could ask for.
+    #[error("a layer without a name")]
+    Nameless,
+}
+
+/// The layers that a program knows.
+#[derive(Clone, Default)]
+pub struct LayerRegistry {
+    layers: Vec<Arc<dyn Layer>>,
+    by_name: BTreeMap<String, usize>,
+}
+
+impl LayerRegistry {
+    /// A registry without layers.
+    pub fn new() -> Self {
+        LayerRegistry::default()
+    }
+
+    /// All layers of this crate.
+    ///
+    /// # Panics
+    /// If two of them have one name, which a test rules out.
+    pub fn standard() -> Self {
+        let mut registry = LayerRegistry::new();
+        crate::layers::register(&mut registry).expect("the standard layers have distinct names");
+        registry
+    }
+
+    /// Adds a layer.
+    ///
+    /// # Errors
+    /// Where it has no name, or one that is taken.
+    pub fn register(&mut self, layer: impl Layer) -> Result<(), LayerError> {
+        let names = layer.names();
+        if names.is_empty() {
+            return Err(LayerError::Nameless);
+        }
+        if let Some(taken) = names.iter().find(|n| self.by_name.contains_key(&fold(n))) {
+            return Err(LayerError::Duplicate((*taken).to_owned()));
+        }
+        let index = self.layers.len();
+        self.by_name.extend(names.iter().map(|n| (fold(n), index)));
+        self.layers.push(Arc::new(layer));
+        Ok(())
+    }
+
+    /// The layer of this name, however it is spelled.
+    pub fn find(&self, name: &str) -> Option<&dyn Layer> {
+        self.by_name.get(&fold(name)).map(|index| &*self.layers[*index])
+    }
+
+    /// All layers in order of registration.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &dyn Layer> {
+        self.layers.iter().map(|layer| &**layer)
+    }
+
+    /// A table of all layers with their arguments, in Markdown, for documentation.
+    pub fn describe(&self) -> String {
+        let mut out = String::new();
+        for layer in self.iter() {
+            let names: Vec<String> = layer.names().iter().map(|n| format!("`{n}`")).collect();
+            out.push_str(&format!("### {}\n\n{}\n\n", names.join(", "), layer.doc()));
+            if layer.arguments().is_empty() {
+                continue;
+            }
+            out.push_str("| argument | default | meaning |\n|---|---|---|\n");
+            for argument in layer.arguments() {
+                let names: Vec<String> = argument.names.iter().map(|n| format!("`{n}`")).collect();
+                let default = argument.default.map_or("required".to_owned(), str::to_owned);
+                out.push_str(&format!("| {} | {default} | {} |\n", names.join(", "), argument.doc));
+            }
+            out.push('\n');
+        }
+        out
+    }
+}
+
+impl std::fmt::Debug for LayerRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|layer| layer.names()[0])).finish()
+    }
+}
+
+/// A name without what does not count in it.
+pub(crate) fn fold(name: &str) -> String {
+    let counts = |c: &char| !matches!(c, '-' | '_' | ' ');
+    name.chars().filter(counts).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: LayerFn = LayerFn {
+        names: &["do-nothing", "noop"],
+        doc: "The incoming value.",
+        arguments: &[],
+        lower: |cx| Ok(cx.input()),
+    };
+
+    #[test]
+    fn names_resolve_however_they_are_spelled() {
+        let layers = LayerRegistry::standard();
+        for (a, b) in [
+            ("LeakyReLU", "leaky-relu"),
+            ("BatchNorm2d", "batch_norm"),
+            ("GELU", "gelu"),
+            ("MultiheadAttention", "multi-head attention"),
+            ("AdaptiveAvgPool2d", "adaptive-avg-pool2d"),
+            ("LogSoftmax", "log-softmax"),
+        ] {
+            let name = |n: &str| layers.find(n).map(|layer| layer.names()[0]);
+            assert_eq!(name(a), name(b));
+            assert!(name(a).is_some(), "{a}");
+        }
+        assert!(layers.find("lstm").is_none());
+    }
+
+    #[test]
+    fn a_layer_of_somebody_elses_registers_once() {
+        let mut layers = LayerRegistry::standard();
+        layers.register(NOTHING).unwrap();
+        assert!(layers.find("DoNothing").is_some());
+        assert_eq!(layers.register(NOTHING), Err(LayerError::Duplicate("do-nothing".to_owned())));
+        assert!(layers.describe().contains("### `do-nothing`, `noop`"));
+    }
+}

@@ -1,0 +1,109 @@
+"""Matrix products."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+SHAPES = [
+    ("matrices", (3, 4), (4, 2), {"a": "n, 4"}),
+    ("odd sizes", (7, 13), (13, 5), None),
+    ("vectors", (5,), (5,), None),
+    ("a vector on the left", (4,), (4, 3), None),
+    ("a vector on the right", (3, 4), (4,), {"a": "n, 4"}),
+    ("batches", (2, 3, 4), (2, 4, 5), {"a": "n, 3, 4", "b": "n, 4, 5"}),
+    ("a batch by a matrix", (3, 2, 4), (4, 5), {"a": "n, 2, 4"}),
+    ("a matrix by a batch", (2, 4), (3, 4, 5), {"b": "n, 4, 5"}),
+    ("a batch by a vector", (2, 3, 4), (4,), {"a": "n, 3, 4"}),
+    ("a vector by a batch", (4,), (2, 4, 3), None),
+    ("four dims", (2, 3, 2, 4), (2, 3, 4, 3), {"a": "n, 3, 2, 4", "b": "n, 3, 4, 3"}),
+    ("batches that broadcast", (2, 1, 3, 4), (5, 4, 2), {"a": "n, 1, 3, 4"}),
+    ("both batches broadcast", (3, 1, 2, 2), (1, 4, 2, 3), None),
+    ("one column", (4, 3), (3, 1), {"a": "n, 3"}),
+    ("outer", (4, 1), (1, 3), {"a": "n, 1"}),
+    ("nothing to sum over", (2, 0), (0, 3), None),
+    ("larger than a tile", (33, 9), (9, 35), None),
+]
+
+
+def record(corpus):
+    matmul(corpus)
+    linear(corpus)
+    attention(corpus)
+
+
+def matmul(corpus):
+    for what, left, right, dims in SHAPES:
+        draw = corpus.draw("matmul", what)
+        inputs = {"a": draw.floats(*left), "b": draw.floats(*right)}
+        call = lambda a, b: torch.matmul(a, b)
+        corpus.add("matmul", what, "y = matmul a, b", inputs, call, dims=dims)
+    for ta in (False, True):
+        for tb in (False, True):
+            if not (ta or tb):
+                continue
+            for what, batch_a, batch_b, dims in (
+                ("matrices", (), (), None),
+                ("batches", (3,), (3,), {"a": "n, {a}", "b": "n, {b}"}),
+                ("batches that broadcast", (2, 1), (3,), None),
+                ("a batch by a matrix", (2,), (), {"a": "n, {a}"}),
+            ):
+                name = f"transposed {'a' * ta}{'b' * tb}, {what}"
+                draw = corpus.draw("matmul", name)
+                a = (4, 3) if ta else (3, 4)
+                b = (5, 4) if tb else (4, 5)
+                inputs = {"a": draw.floats(*batch_a, *a), "b": draw.floats(*batch_b, *b)}
+                shown = {"a": "{}, {}".format(*a), "b": "{}, {}".format(*b)}
+                text = {k: v.format(**shown) for k, v in (dims or {}).items()}
+                call = lambda a, b: torch.matmul(a.mT if ta else a, b.mT if tb else b)
+                flags = ["transpose_a=true"] * ta + ["transpose_b=true"] * tb
+                graph = f"y = matmul a, b {{{', '.join(flags)}}}"
+                corpus.add("matmul", name, graph, inputs, call, dims=text)
+    draw = corpus.draw("matmul", "by itself")
+    corpus.add("matmul", "by itself", "y = matmul a, a", {"a": draw.floats(3, 3)}, lambda a: a @ a)
+
+
+def linear(corpus):
+    for what, x, weight, dims in (
+        ("a matrix", (4, 3), (5, 3), {"x": "n, 3"}),
+        ("one output", (5, 3), (1, 3), {"x": "n, 3"}),
+        ("one row", (1, 7), (3, 7), None),
+        ("a vector", (3,), (4, 3), None),
+        ("three dims", (2, 3, 4), (2, 4), {"x": "n, 3, 4"}),
+        ("four dims", (2, 2, 3, 4), (3, 4), {"x": "n, m, 3, 4"}),
+        ("odd sizes", (9, 19), (11, 19), {"x": "n, 19"}),
+        ("no rows", (0, 3), (2, 3), {"x": "n, 3"}),
+        ("larger than a tile", (35, 9), (33, 9), {"x": "n, 9"}),
+    ):
+        for bias in (False, True):
+            if not bias and what == "larger than a tile":
+                continue
+            name = f"{what}, {'with' if bias else 'without'} bias"
+            draw = corpus.draw("linear", name)
+            inputs = {"x": draw.floats(*x), "w": draw.floats(*weight)}
+            if bias:
+                inputs["b"] = draw.floats(weight[0])
+            graph = f"y = linear {', '.join(inputs)}"
+            call = lambda x, w, b=None: F.linear(x, w, b)
+            corpus.add("linear", name, graph, inputs, call, dims=dims)
+    draw = corpus.draw("linear", "one weight twice")
+    inputs = {"x": draw.floats(3, 4), "w": draw.floats(4, 4), "b": draw.floats(4)}
+    graph = "t = linear x, w, b\nu = tanh t\ny = linear u, w, b"
+    call = lambda x, w, b: F.linear(torch.tanh(F.linear(x, w, b)), w, b)
+    corpus.add("linear", "one weight twice", graph, inputs, call, dims={"x": "n, 4"})
+
+
+def attention(corpus):
+    for what, lead, queries, keys, depth, width, dims in (
+        ("one head", (2,), 3, 4, 5, 2, {"q": "n, 3, 5", "k": "n, 4, 5", "v": "n, 4, 2"}),
+        ("heads", (2, 3), 3, 3, 4, 4, {k: "n, 3, 3, 4" for k in "qkv"}),
+        ("no batch", (), 4, 2, 3, 3, None),
+    ):
+        draw = corpus.draw("attention", what)
+        inputs = {
+            "q": draw.floats(*lead, queries, depth),
+            "k": draw.floats(*lead, keys, depth),
+            "v": draw.floats(*lead, keys, width),
+        }
+        call = lambda q, k, v: torch.softmax(q @ k.mT / math.sqrt(depth), -1) @ v
+        corpus.add("attention", what, "y = attention q, k, v", inputs, call, dims=dims)
