@@ -260,7 +260,7 @@ impl Written<'_> {
     }
 
     fn join(&self, source: &Source) -> Result<Join, syncarp_diag::Located> {
-        const HELP: &str = "write `join = \"add\"`, or `join = \"concat\", dim = 1`";
+        const HELP: &str = "write `join = \"add\"`, `join = \"mul\"`, or `join = \"concat\", dim = 1`";
         let Some(join) = self.table.get("join") else {
             let mistake =
                 spell::missing_key(source, self.span.clone(), "an entry of branches", "join");
@@ -271,8 +271,9 @@ impl Written<'_> {
         };
         match (join.value.as_str(), self.table.entry("dim")) {
             (Some("add"), None) => Ok(Join::Add),
-            (Some("add"), Some((dim, _))) => {
-                wrong(&dim.span, "adding branches takes no `dim`".to_owned())
+            (Some("mul"), None) => Ok(Join::Mul),
+            (Some(how @ ("add" | "mul")), Some((dim, _))) => {
+                wrong(&dim.span, format!("a join by `{how}` takes no `dim`"))
             }
             (
                 Some("concat"),

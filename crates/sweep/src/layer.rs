@@ -71,6 +71,8 @@ pub enum LayerNode {
 pub enum Join {
     /// Summed element by element.
     Add,
+    /// Multiplied element by element, dims of size 1 repeated.
+    Mul,
     /// One after the other along an axis; a negative axis counts from the last.
     Concat {
         /// The axis, where 0 is the batch.

@@ -47,6 +47,7 @@ fn show(nodes: &[LayerNode]) -> String {
                     let branches: Vec<String> = branches.iter().map(|b| show(b)).collect();
                     let join = match join {
                         Join::Add => "add".to_owned(),
+                        Join::Mul => "mul".to_owned(),
                         Join::Concat { dim } => format!("concat{dim}"),
                     };
                     format!("{join}<{}>", branches.join("|"))

@@ -378,7 +378,7 @@ fn mistakes_in_branches() {
         ),
         (
             "{ branches = [[]], join = \"add\", dim = 1 }",
-            "dim: adding branches takes no `dim`",
+            "dim: a join by `add` takes no `dim`",
         ),
         (
             "{ branches = [[]], join = \"concat\" }",

@@ -1,6 +1,11 @@
 //! The embedded engine's kernels, one file a family of ops.
 
+mod linear;
+mod loss;
+mod optimizer;
 mod product;
+mod random;
+mod softmax;
 mod tile;
 mod vector;
 
@@ -11,6 +16,11 @@ use crate::kernel::{KernelError, KernelRegistry};
 /// # Errors
 /// Where two kernels are registered for one op.
 pub fn standard() -> Result<KernelRegistry, KernelError> {
-    let registry = KernelRegistry::new();
+    let mut registry = KernelRegistry::new();
+    linear::register(&mut registry)?;
+    loss::register(&mut registry)?;
+    optimizer::register(&mut registry)?;
+    random::register(&mut registry)?;
+    softmax::register(&mut registry)?;
     Ok(registry)
 }

@@ -71,7 +71,7 @@ fn conv<const N: usize>(
     if more.iter().any(|m| *m > 0) {
         let zero = cx.number(dtype, 0.0)?;
         let high: Vec<i64> = [0, 0].into_iter().chain(more).collect();
-        let attrs = Attrs::new().with("low", vec![0; N + 2]).with("high", high);
+        let attrs = Attrs::new().with("low", vec![0i64; N + 2]).with("high", high);
         x = cx.emit1("pad", &[x, zero], attrs)?;
     }
     let mut operands = vec![x];

@@ -24,6 +24,7 @@ fn linear(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
     let out = cx.args.usize(&OUT)? as u64;
     let explicit = cx.args.usize_opt(&IN)?;
     let bias = cx.args.bool_opt(&BIAS)?.unwrap_or(true);
+    cx.rank(2, usize::MAX, "[n, ..., in]; `flatten` makes such")?;
     let dtype = cx.float()?;
     let into = cx.size(-1, &IN, explicit)?;
     let mut operands = vec![cx.input()];

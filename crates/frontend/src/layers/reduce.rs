@@ -2,8 +2,8 @@
 
 use syncarp_diag::Located;
 use syncarp_ir::{Attrs, Value};
-use syncarp_sweep::Value as Written;
 
+use super::shape::sizes;
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerFn};
 
@@ -22,33 +22,17 @@ pub(super) const MEAN: LayerFn = LayerFn {
     doc: "The mean over axes (`torch.mean`).",
     arguments: &[AXES, KEEP],
     lower: |cx| {
-        let written: Vec<i64> = match &cx.args.value(&AXES)?.value {
-            Written::Int(axis) => vec![*axis],
-            Written::Array(items) => items
-                .iter()
-                .filter_map(|item| match item.value {
-                    Written::Int(axis) => Some(axis),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
-        };
-        let count = match &cx.args.value(&AXES)?.value {
-            Written::Array(items) => items.len(),
-            _ => 1,
-        };
-        if written.is_empty() || written.len() != count {
-            return Err(cx.error_at(&AXES, "`dim` is a whole number or an array of such"));
-        }
+        let written = sizes(cx, &AXES)?;
         let keep = cx.args.bool_opt(&KEEP)?.unwrap_or(false);
         cx.float()?;
         let mut axes = Vec::with_capacity(written.len());
         for axis in written {
             axes.push(cx.axis(&AXES, axis)?);
         }
-        if cx.ty().rank().is_some() && axes.contains(&0) {
-            return Err(cx.error_at(&AXES, "axis 0 is the batch: its samples must not mix"));
+        if axes.is_empty() {
+            return Err(cx.error_at(&AXES, "an axis at least is needed"));
         }
+        unmixed(cx, &AXES, &axes)?;
         cx.emit1("mean", &[cx.input()], Attrs::new().with("axes", axes).with("keep", keep))
     },
 };
@@ -71,5 +55,14 @@ fn along(cx: &mut LayerContext<'_, '_>, op: &str) -> Result<Value, Located> {
     let axis = cx.args.i64_opt(&AXIS)?.unwrap_or(-1);
     cx.float()?;
     let axis = cx.axis(&AXIS, axis)?;
+    unmixed(cx, &AXIS, &[axis])?;
     cx.emit1(op, &[cx.input()], Attrs::new().with("axis", axis))
+}
+
+/// Demands that the batch is not among the axes.
+fn unmixed(cx: &LayerContext<'_, '_>, argument: &Argument, axes: &[i64]) -> Result<(), Located> {
+    match axes.contains(&0) {
+        true => Err(cx.error_at(argument, "axis 0 is the batch: its samples must not mix")),
+        false => Ok(()),
+    }
 }

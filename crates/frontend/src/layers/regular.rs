@@ -1,7 +1,6 @@
 //! Regularisation.
 
 use syncarp_diag::Located;
-use syncarp_ir::Value;
 
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerFn};

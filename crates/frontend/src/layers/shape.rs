@@ -1,7 +1,7 @@
 //! Layers that move elements about, or change nothing but their type.
 
 use syncarp_diag::Located;
-use syncarp_ir::{Attrs, DType, Dim, Value};
+use syncarp_ir::{Attrs, DType, Dim};
 use syncarp_sweep::Value as Written;
 
 use crate::context::LayerContext;
@@ -125,7 +125,7 @@ pub(super) const CAST: LayerFn = LayerFn {
 };
 
 /// Whole numbers, negative ones too.
-fn sizes(cx: &mut LayerContext<'_, '_>, argument: &Argument) -> Result<Vec<i64>, Located> {
+pub(super) fn sizes(cx: &mut LayerContext<'_, '_>, argument: &Argument) -> Result<Vec<i64>, Located> {
     let int = |value: &Written| match value {
         Written::Int(number) => Some(*number),
         _ => None,

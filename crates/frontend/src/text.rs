@@ -1,0 +1,61 @@
+//! A model's text form in a file, with its weights beside it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use syncarp_diag::{Located, Source};
+use syncarp_ir::{Initial, OpRegistry, Plan, Violations, parse, print, verify};
+
+use crate::error::FrontendError;
+use crate::weights::{load_weights, read, save_weights};
+
+/// The most bytes of text that are read.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Reads a plan from its text form (`.syn`), and where a file of the same stem with the extension
+/// `safetensors` lies beside it, the data of all states whose content is given. Without such a
+/// file these states have no data; engines then refuse the plan, everything else takes it.
+///
+/// # Errors
+/// A file cannot be read; the text has a mistake, which is shown with its place, or is no sound
+/// plan; or the weights do not belong to it.
+pub fn load_text(path: &Path, ops: &Arc<OpRegistry>) -> Result<Plan, FrontendError> {
+    let bytes = read(path, MAX_BYTES)?;
+    let name = path.display().to_string();
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        let source = Source::new(name.as_str(), text);
+        let help = "a text form is UTF-8; weights lie beside it, in safetensors";
+        FrontendError::Text(Located::new(&source, valid..valid, "not UTF-8").with_help(help))
+    })?;
+    let mut plan = parse(&Source::new(name, text), ops).map_err(FrontendError::Text)?;
+    let violations = verify(&plan);
+    if !violations.is_empty() {
+        let violations = Violations(violations);
+        return Err(FrontendError::Unsound { path: path.to_owned(), violations });
+    }
+    let weights = path.with_extension("safetensors");
+    if has_contents(&plan) && weights.exists() {
+        load_weights(&mut plan, &weights)?;
+    }
+    Ok(plan)
+}
+
+/// Writes a plan in its text form, and the data of states whose content is given, if there are
+/// such, into a file of the same stem with the extension `safetensors`.
+///
+/// # Errors
+/// A file cannot be written, or a state's data is not there or does not fit its type.
+pub fn save_text(plan: &Plan, path: &Path) -> Result<(), FrontendError> {
+    // Weights first: a text without its weights would be taken for one that needs none.
+    if has_contents(plan) {
+        save_weights(plan, &path.with_extension("safetensors"))?;
+    }
+    fs::write(path, print(plan)).map_err(|cause| FrontendError::File { path: path.to_owned(), cause })
+}
+
+fn has_contents(plan: &Plan) -> bool {
+    plan.states.iter().any(|entry| matches!(entry.initial, Initial::Content(_)))
+}
