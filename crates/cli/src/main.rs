@@ -1,3 +1,55 @@
-//! The `syncarp` command.
+//! The `syncarp` command: trains, plans, evaluates and rewrites many models as one.
+//!
+//! Exit codes: 0 where all went well, 1 where a model failed or a check did not hold, 2 where the
+//! command line or what it names is wrong.
 
-fn main() {}
+mod args;
+mod eval;
+mod folder;
+mod import;
+mod list;
+mod npz;
+mod opt;
+mod output;
+mod plan;
+mod record;
+mod registries;
+mod report;
+mod run;
+mod show;
+mod state_file;
+mod submit;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use report::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match dispatch(args.command) {
+        Ok(Outcome::Done) | Err(Failure::ClosedOutput) => ExitCode::SUCCESS,
+        Ok(Outcome::Wanting) => ExitCode::from(1),
+        Err(failure) => {
+            failure.show();
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Import(args) => import::import(&args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Opt(args) => opt::opt(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Verify(args) => verify::verify(&args),
+        Command::Passes(args) => list::passes(&args),
+        Command::Ops(args) => list::ops(&args),
+        Command::Policies(args) => list::policies(&args),
+    }
+}

@@ -46,14 +46,15 @@ impl<'a> LayerContext<'_, 'a> {
     /// A mistake about this layer and the incoming value.
     pub fn error(&self, message: impl AsRef<str>) -> Located {
         let message = format!("{}: {}", self.name(), message.as_ref());
-        Located::new(self.draft.source, self.kind.span.clone(), message)
-            .with_help(self.incoming())
+        Located::new(self.draft.source, self.kind.span.clone(), message).with_help(self.incoming())
     }
 
     /// A mistake about one argument of this layer.
     pub fn error_at(&self, argument: impl Keys, message: impl AsRef<str>) -> Located {
         let message = format!("{}: {}", self.name(), message.as_ref());
-        self.args.mistake(argument, message).with_help(self.incoming())
+        self.args
+            .mistake(argument, message)
+            .with_help(self.incoming())
     }
 
     fn name(&self) -> String {
@@ -114,7 +115,11 @@ impl<'a> LayerContext<'_, 'a> {
         let found = match self.ty().dims() {
             None => None,
             Some(dims) => {
-                let at = if axis < 0 { dims.len().checked_sub(axis.unsigned_abs() as usize) } else { Some(axis as usize) };
+                let at = if axis < 0 {
+                    dims.len().checked_sub(axis.unsigned_abs() as usize)
+                } else {
+                    Some(axis as usize)
+                };
                 let Some(dim) = at.and_then(|at| dims.get(at)) else {
                     let name = argument.names[0];
                     return Err(self.error(format!("expects `{name}` in axis {axis}")));
@@ -154,12 +159,7 @@ impl<'a> LayerContext<'_, 'a> {
     ///
     /// # Errors
     /// Where it does not type; the message is about this layer.
-    pub fn emit1(
-        &mut self,
-        op: &str,
-        operands: &[Value],
-        attrs: Attrs,
-    ) -> Result<Value, Located> {
+    pub fn emit1(&mut self, op: &str, operands: &[Value], attrs: Attrs) -> Result<Value, Located> {
         Ok(self.emit(op, operands, attrs)?[0])
     }
 
@@ -168,7 +168,10 @@ impl<'a> LayerContext<'_, 'a> {
     /// # Errors
     /// Where it does not type; the message is about this layer.
     pub fn emit(&mut self, op: &str, operands: &[Value], attrs: Attrs) -> Result<Values, Located> {
-        self.draft.b.emit(op, operands, attrs).map_err(|error| self.build_error(error))
+        self.draft
+            .b
+            .emit(op, operands, attrs)
+            .map_err(|error| self.build_error(error))
     }
 
     /// Emits a scalar constant.
@@ -176,7 +179,10 @@ impl<'a> LayerContext<'_, 'a> {
     /// # Errors
     /// Where the element type cannot hold it.
     pub fn number(&mut self, dtype: DType, number: f64) -> Result<Value, Located> {
-        self.draft.b.constant(dtype, number).map_err(|error| self.build_error(error))
+        self.draft
+            .b
+            .constant(dtype, number)
+            .map_err(|error| self.build_error(error))
     }
 
     /// Emits a constant with one number in every element.
@@ -202,7 +208,9 @@ impl<'a> LayerContext<'_, 'a> {
         default: Distribution,
     ) -> Result<Value, Located> {
         let distribution = self.inits.rule(name, dims)?.unwrap_or(default);
-        Ok(self.state(name, dtype, dims, StateKind::Trainable, distribution)?.1)
+        Ok(self
+            .state(name, dtype, dims, StateKind::Trainable, distribution)?
+            .1)
     }
 
     /// A buffer of this layer, every element of it this number at first.
@@ -216,7 +224,13 @@ impl<'a> LayerContext<'_, 'a> {
         dims: &[u64],
         value: f64,
     ) -> Result<(State, Value), Located> {
-        self.state(name, dtype, dims, StateKind::Buffer, Distribution::Constant(value))
+        self.state(
+            name,
+            dtype,
+            dims,
+            StateKind::Buffer,
+            Distribution::Constant(value),
+        )
     }
 
     fn state(
@@ -254,7 +268,11 @@ impl<'a> LayerContext<'_, 'a> {
             let step = draft.step()?;
             let p = draft.b.constant(dtype, p)?;
             let stream = StreamKey::unbound(path.as_str(), 0);
-            draft.b.emit("dropout", &[x, p, step], Attrs::new().with("stream", stream))
+            draft.b.emit(
+                "dropout",
+                &[x, p, step],
+                Attrs::new().with("stream", stream),
+            )
         });
         Ok(emitted.map_err(|error| self.build_error(error))?[0])
     }
@@ -278,12 +296,18 @@ impl<'a> LayerContext<'_, 'a> {
         };
         let fits = (found.len() == 1 || found.len() == N) && found.iter().all(|n| *n >= least);
         if !fits {
-            let number = if N == 1 { "one number" } else { "one number, or one for each axis" };
+            let number = if N == 1 {
+                "one number"
+            } else {
+                "one number, or one for each axis"
+            };
             let name = argument.names[0];
             let message = format!("`{name}` is {number} of at least {least}");
             return Err(self.error_at(argument, message));
         }
-        Ok(std::array::from_fn(|i| found[if found.len() == 1 { 0 } else { i }] as i64))
+        Ok(std::array::from_fn(|i| {
+            found[if found.len() == 1 { 0 } else { i }] as i64
+        }))
     }
 }
 
@@ -298,5 +322,9 @@ pub(crate) fn join(path: &str, step: &str) -> String {
 
 /// Dims that are numbers, as an attribute.
 pub(crate) fn known(dims: &[u64]) -> Attr {
-    dims.iter().copied().map(Dim::Known).collect::<Vec<_>>().into()
+    dims.iter()
+        .copied()
+        .map(Dim::Known)
+        .collect::<Vec<_>>()
+        .into()
 }

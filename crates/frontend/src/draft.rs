@@ -32,8 +32,14 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub fn new(name: &str, source: &'a Source, b: GraphBuilder, columns: Columns<'a>) -> Self {
-        let entry = ModelEntry { name: name.into(), ..ModelEntry::default() };
-        let plan = Plan { models: vec![entry], ..Plan::default() };
+        let entry = ModelEntry {
+            name: name.into(),
+            ..ModelEntry::default()
+        };
+        let plan = Plan {
+            models: vec![entry],
+            ..Plan::default()
+        };
         Draft {
             b,
             plan,
@@ -64,20 +70,21 @@ impl<'a> Draft<'a> {
         result
     }
 
-    /// The value that the first layer takes: the column `x`, else the first that is no target.
-    /// Without any data its type stays unknown.
-    pub fn first_input(&mut self) -> Result<Result<Value, BuildError>, FrontendError> {
+    /// The name of the input that the first layer takes: the column `x`, else the first that is no
+    /// target. Without any data it is `x` of an unknown type.
+    pub fn first_input(&self) -> Result<String, FrontendError> {
         let by_name = |name: &str| self.columns.iter().find(|(n, ..)| n == name);
         let column = by_name("x").or_else(|| self.columns.iter().find(|(n, ..)| n != "y"));
-        let name = match column {
-            Some((name, ..)) => name.clone(),
-            None if self.columns.is_empty() => "x".to_owned(),
+        match column {
+            Some((name, ..)) => Ok(name.clone()),
+            None if self.columns.is_empty() => Ok("x".to_owned()),
             None => {
                 let names: Vec<&str> = self.columns.iter().map(|(n, ..)| n.as_str()).collect();
-                return Err(FrontendError::NoInput { columns: names.join(", ") });
+                Err(FrontendError::NoInput {
+                    columns: names.join(", "),
+                })
             }
-        };
-        Ok(self.input(&name))
+        }
     }
 
     /// Whether the data has such a column.
@@ -98,8 +105,12 @@ impl<'a> Draft<'a> {
 
     /// The number of the step, made once.
     pub fn step(&mut self) -> Result<Value, BuildError> {
-        let attrs = Attrs::new().with("model", Self::model()).with("name", STEP_INPUT);
-        let attrs = attrs.with("dtype", DType::I64).with("dims", Vec::<Dim>::new());
+        let attrs = Attrs::new()
+            .with("model", Self::model())
+            .with("name", STEP_INPUT);
+        let attrs = attrs
+            .with("dtype", DType::I64)
+            .with("dims", Vec::<Dim>::new());
         self.source_node(STEP_INPUT, attrs)
     }
 
@@ -121,7 +132,12 @@ impl<'a> Draft<'a> {
         initial: Initial,
     ) -> Result<(State, Value), BuildError> {
         let owner = (kind != StateKind::Frozen).then_some(Self::model());
-        let entry = StateEntry { ty, kind, owner, initial };
+        let entry = StateEntry {
+            ty,
+            kind,
+            owner,
+            initial,
+        };
         let state = self.plan.add_state(Self::model(), path, entry);
         Ok((state, self.read(path, state)?))
     }
@@ -131,7 +147,9 @@ impl<'a> Draft<'a> {
         let ty = self.plan.state(state).ty.clone();
         self.at(path, |draft| {
             let op = draft.b.graph().registry().find(STATE);
-            let op = op.ok_or_else(|| BuildError::UnknownOp { op: STATE.to_owned() })?;
+            let op = op.ok_or_else(|| BuildError::UnknownOp {
+                op: STATE.to_owned(),
+            })?;
             let attrs = Attrs::new().with("of", state);
             Ok(draft.b.emit_id(op, &[], attrs, Some(&[ty]))?[0])
         })
@@ -139,7 +157,12 @@ impl<'a> Draft<'a> {
 
     /// The plan, with this value as the model's result.
     pub fn finish(self, output: Value) -> Plan {
-        let Draft { mut b, mut plan, updates, .. } = self;
+        let Draft {
+            mut b,
+            mut plan,
+            updates,
+            ..
+        } = self;
         b.output(OutputKey::Result(Self::model(), "output".into()), output);
         for (state, value) in updates {
             b.output(OutputKey::Update(state), value);

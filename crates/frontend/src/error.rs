@@ -6,6 +6,8 @@ use syncarp_diag::Located;
 use syncarp_ir::Violations;
 use thiserror::Error;
 
+use crate::registry::fold;
+
 /// Why there is no model graph.
 #[derive(Debug, Error)]
 pub enum FrontendError {
@@ -80,12 +82,20 @@ pub(crate) fn suggest(name: &str, what: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return format!("there are no {what}");
     }
+    let folded: Vec<String> = known.iter().map(|known| fold(known)).collect();
     let near = match name.len() <= 64 {
-        true => syncarp_ir::nearest(name, known.iter().copied()),
+        true => syncarp_ir::nearest(&fold(name), folded.iter().map(String::as_str)),
         false => None,
     };
-    let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+    let near = near.and_then(|near| folded.iter().position(|name| name == near));
+    let near = near.map_or_else(String::new, |near| {
+        format!("did you mean `{}`? ", known[near])
+    });
     let listed: Vec<&str> = known.iter().copied().take(80).collect();
-    let more = if known.len() > listed.len() { ", ..." } else { "" };
+    let more = if known.len() > listed.len() {
+        ", ..."
+    } else {
+        ""
+    };
     format!("{near}{what}: {}{more}", listed.join(", "))
 }

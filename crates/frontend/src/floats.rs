@@ -7,7 +7,8 @@ use syncarp_ir::{DType, TensorData};
 pub(crate) fn decode(dtype: DType, bytes: &[u8]) -> Option<TensorData> {
     fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
         let (chunks, rest) = bytes.as_chunks::<N>();
-        rest.is_empty().then(|| chunks.iter().map(|raw| read(*raw)).collect())
+        rest.is_empty()
+            .then(|| chunks.iter().map(|raw| read(*raw)).collect())
     }
     Some(match dtype {
         DType::F16 => TensorData::Float(each(bytes, |b| f16_to_f64(u16::from_le_bytes(b)))?),
@@ -46,14 +47,14 @@ pub(crate) fn encode(dtype: DType, data: &TensorData) -> Option<Vec<u8>> {
             let bits = ((x as f32).to_bits() >> 16) as u16;
             same(bf16_to_f64(bits), x).then(|| bits.to_le_bytes())
         }),
-        (DType::F32, TensorData::Float(items)) => {
-            each(items, |x| same(f64::from(x as f32), x).then(|| (x as f32).to_le_bytes()))
-        }
+        (DType::F32, TensorData::Float(items)) => each(items, |x| {
+            same(f64::from(x as f32), x).then(|| (x as f32).to_le_bytes())
+        }),
         (DType::F64, TensorData::Float(items)) => each(items, |x| Some(x.to_le_bytes())),
         (DType::U8, TensorData::Int(items)) => each(items, |x| Some([u8::try_from(x).ok()?])),
-        (DType::Bool, TensorData::Int(items)) => {
-            each(items, |x| Some([u8::try_from(x).ok().filter(|x| *x < 2)?]))
-        }
+        (DType::Bool, TensorData::Int(items)) => each(items, |x| {
+            Some([u8::try_from(x).ok().filter(|x| *x < 2)?])
+        }),
         (DType::I8, TensorData::Int(items)) => {
             each(items, |x| Some(i8::try_from(x).ok()?.to_le_bytes()))
         }
@@ -108,7 +109,10 @@ mod tests {
         for bits in 0..=u16::MAX {
             let value = f16_to_f64(bits);
             let back = f64_to_f16(value);
-            assert!(back == bits || (value.is_nan() && f16_to_f64(back).is_nan()), "{bits:#x}");
+            assert!(
+                back == bits || (value.is_nan() && f16_to_f64(back).is_nan()),
+                "{bits:#x}"
+            );
             let value = bf16_to_f64(bits);
             let data = TensorData::Float(vec![value]);
             let bytes = encode(DType::BF16, &data).unwrap();
@@ -118,7 +122,12 @@ mod tests {
 
     #[test]
     fn known_halves() {
-        for (bits, value) in [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 2f64.powi(-24))] {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 2f64.powi(-24)),
+        ] {
             assert_eq!(f16_to_f64(bits), value);
         }
     }
@@ -127,7 +136,10 @@ mod tests {
     fn integers_survive_and_too_large_ones_are_refused() {
         let data = TensorData::Int(vec![-3, 0, 127]);
         for dtype in [DType::I8, DType::I32, DType::I64] {
-            assert_eq!(decode(dtype, &encode(dtype, &data).unwrap()), Some(data.clone()));
+            assert_eq!(
+                decode(dtype, &encode(dtype, &data).unwrap()),
+                Some(data.clone())
+            );
         }
         assert_eq!(encode(DType::U8, &data), None);
         assert_eq!(encode(DType::Bool, &data), None);

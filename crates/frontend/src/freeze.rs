@@ -41,7 +41,10 @@ struct Patterns<'a> {
 
 impl<'a> Patterns<'a> {
     fn new(patterns: &'a [Spanned<String>]) -> Self {
-        Patterns { patterns, used: vec![false; patterns.len()] }
+        Patterns {
+            patterns,
+            used: vec![false; patterns.len()],
+        }
     }
 
     /// The patterns that match a name, by place.
@@ -69,7 +72,11 @@ impl<'a> Patterns<'a> {
             0 => "the part has nothing of that kind".to_owned(),
             _ => {
                 let shown: Vec<&str> = known.iter().copied().take(12).collect();
-                let more = if known.len() > shown.len() { ", ..." } else { "" };
+                let more = if known.len() > shown.len() {
+                    ", ..."
+                } else {
+                    ""
+                };
                 format!("there are: {}{more}", shown.join(", "))
             }
         };
@@ -85,9 +92,8 @@ impl<'a> Patterns<'a> {
 /// # Errors
 /// A pattern matches nothing.
 pub(crate) fn apply(plan: &mut Plan, parts: &[Frozen<'_>], source: &Source) -> Result<(), Located> {
-    let patterned = |f: &&Frozen<'_>| {
-        !f.part.freeze.is_empty() || !f.part.freeze_parameters.is_empty()
-    };
+    let patterned =
+        |f: &&Frozen<'_>| !f.part.freeze.is_empty() || !f.part.freeze_parameters.is_empty();
     if parts.iter().find(patterned).is_none() {
         return Ok(());
     }
@@ -119,7 +125,10 @@ pub(crate) fn apply(plan: &mut Plan, parts: &[Frozen<'_>], source: &Source) -> R
     }
     if let Some(graph) = plan.take_graph(TRAIN) {
         let graph = rewrite(&graph, plan, parts, &whole, &mut all).map_err(|error| {
-            let span = parts.iter().find(patterned).map_or(0..0, |f| f.part.span.clone());
+            let span = parts
+                .iter()
+                .find(patterned)
+                .map_or(0..0, |f| f.part.span.clone());
             Located::new(source, span, format!("cannot be frozen: {error}"))
         })?;
         plan.set_graph(TRAIN, graph);
@@ -144,7 +153,10 @@ fn rewrite(
     for node in graph.nodes() {
         // Parts are in the order of their nodes; the first input is of none.
         let part = parts.partition_point(|p| p.nodes.end <= node.index());
-        let part = parts.get(part).filter(|p| p.nodes.contains(&node.index())).map(|_| part);
+        let part = parts
+            .get(part)
+            .filter(|p| p.nodes.contains(&node.index()))
+            .map(|_| part);
         let matching = match part {
             Some(part) => evaluated(graph, node, &parts[part], whole, &patterns[part]),
             None => None,
@@ -186,7 +198,10 @@ fn evaluated(
     }
     let read = |value: &syncarp_ir::Value| -> Option<State> {
         let def = graph.def(*value);
-        graph.attrs(def).state("of").filter(|_| graph.op_name(def) == STATE)
+        graph
+            .attrs(def)
+            .state("of")
+            .filter(|_| graph.op_name(def) == STATE)
     };
     let states: Vec<State> = graph.operands(node).iter().filter_map(read).collect();
     if !states.is_empty() {

@@ -29,7 +29,10 @@ impl<'a> Inits<'a> {
     pub fn new(init: Option<&'a Spanned<Value>>, source: &'a Source) -> Self {
         let rules = match init {
             None => Vec::new(),
-            Some(Spanned { value: Value::Table(table), .. }) if table.get("name").is_none() => {
+            Some(Spanned {
+                value: Value::Table(table),
+                ..
+            }) if table.get("name").is_none() => {
                 let rule = |(name, rule): &'a (Spanned<String>, Spanned<Value>)| Declared {
                     parameter: &name.value,
                     span: name.span.clone(),
@@ -40,10 +43,19 @@ impl<'a> Inits<'a> {
             }
             Some(rule) => {
                 let span = rule.span.clone();
-                vec![Declared { parameter: "weight", span, rule, used: false }]
+                vec![Declared {
+                    parameter: "weight",
+                    span,
+                    rule,
+                    used: false,
+                }]
             }
         };
-        Inits { source, rules, known: Vec::new() }
+        Inits {
+            source,
+            rules,
+            known: Vec::new(),
+        }
     }
 
     /// What a parameter of these dims is drawn from, if that is declared.
@@ -73,7 +85,11 @@ impl<'a> Inits<'a> {
             return Ok(());
         };
         let message = format!("`{layer}` has no parameter `{}` here", unused.parameter);
-        let help = suggest(unused.parameter, &format!("parameters of `{layer}`"), &self.known);
+        let help = suggest(
+            unused.parameter,
+            &format!("parameters of `{layer}`"),
+            &self.known,
+        );
         Err(Located::new(self.source, unused.span.clone(), message).with_help(help))
     }
 }
@@ -101,9 +117,8 @@ fn distribution(
     let (name, named) = match &rule.value {
         Value::Int(_) | Value::Float(_) => {
             let number = rule.value.as_f64().unwrap_or(0.0);
-            return finite(Distribution::Constant(number)).ok_or_else(|| {
-                wrong("an initial value is a finite number".to_owned())
-            });
+            return finite(Distribution::Constant(number))
+                .ok_or_else(|| wrong("an initial value is a finite number".to_owned()));
         }
         Value::Str(name) => (name.as_str(), Table::default()),
         Value::Table(table) => match table.get("name").and_then(|n| n.value.as_str()) {
@@ -114,11 +129,18 @@ fn distribution(
             None => return Err(wrong("an initialiser without a `name`".to_owned())),
         },
         other => {
-            let message = format!("an initialiser is a name, a number or a table, not {}", other.kind());
+            let message = format!(
+                "an initialiser is a name, a number or a table, not {}",
+                other.kind()
+            );
             return Err(wrong(message));
         }
     };
-    let args = Args { positional: None, named, span: rule.span.clone() };
+    let args = Args {
+        positional: None,
+        named,
+        span: rule.span.clone(),
+    };
     let mut read = args.reader(source, name);
     let fans = || {
         fans(dims).ok_or_else(|| {
@@ -217,7 +239,11 @@ fn xavier_uniform_gain((fan_in, fan_out): (f64, f64), gain: f64) -> Distribution
 /// The default of PyTorch's linear layers and convolutions, for weights and biases alike:
 /// `kaiming_uniform(a=sqrt(5))`, which is uniform within one by the root of the fan-in.
 pub fn torch_uniform(fan_in: u64) -> Distribution {
-    let bound = if fan_in > 0 { 1.0 / (fan_in as f64).sqrt() } else { 0.0 };
+    let bound = if fan_in > 0 {
+        1.0 / (fan_in as f64).sqrt()
+    } else {
+        0.0
+    };
     Distribution::Uniform(-bound, bound)
 }
 
@@ -263,7 +289,10 @@ mod tests {
         let uniform = |b: f64| Distribution::Uniform(-b, b);
         for (text, expected) in [
             ("\"kaiming_uniform\"", uniform((6.0 / fan_in).sqrt())),
-            ("\"kaiming-normal\"", Distribution::Normal(0.0, (2.0 / fan_in).sqrt())),
+            (
+                "\"kaiming-normal\"",
+                Distribution::Normal(0.0, (2.0 / fan_in).sqrt()),
+            ),
             (
                 "{ name = \"kaiming-normal\", mode = \"fan_out\", nonlinearity = \"relu\" }",
                 Distribution::Normal(0.0, (2.0 / fan_out).sqrt()),
@@ -277,8 +306,14 @@ mod tests {
                 "{ name = \"xavier-normal\", gain = 2 }",
                 Distribution::Normal(0.0, 2.0 * (2.0f64 / 275.0).sqrt()),
             ),
-            ("{ name = \"uniform\", low = -1, high = 2.5 }", Distribution::Uniform(-1.0, 2.5)),
-            ("{ name = \"normal\", std = 0.02 }", Distribution::Normal(0.0, 0.02)),
+            (
+                "{ name = \"uniform\", low = -1, high = 2.5 }",
+                Distribution::Uniform(-1.0, 2.5),
+            ),
+            (
+                "{ name = \"normal\", std = 0.02 }",
+                Distribution::Normal(0.0, 0.02),
+            ),
             ("0.25", Distribution::Constant(0.25)),
             ("\"ones\"", Distribution::Constant(1.0)),
         ] {
@@ -291,10 +326,26 @@ mod tests {
     #[test]
     fn mistakes_name_the_rule() {
         for (text, dims, message) in [
-            ("\"kaiming-unifrom\"", [2, 2].as_slice(), "no initialiser is called"),
-            ("\"xavier-normal\"", &[2], "needs a parameter of two dims at least"),
-            ("{ name = \"uniform\", low = 2, high = 1 }", &[2], "low end is above"),
-            ("{ name = \"normal\", std = -1 }", &[2], "no finite distribution"),
+            (
+                "\"kaiming-unifrom\"",
+                [2, 2].as_slice(),
+                "no initialiser is called",
+            ),
+            (
+                "\"xavier-normal\"",
+                &[2],
+                "needs a parameter of two dims at least",
+            ),
+            (
+                "{ name = \"uniform\", low = 2, high = 1 }",
+                &[2],
+                "low end is above",
+            ),
+            (
+                "{ name = \"normal\", std = -1 }",
+                &[2],
+                "no finite distribution",
+            ),
             ("{ name = \"normal\", sdt = 1 }", &[2], "no argument `sdt`"),
             ("inf", &[2], "finite number"),
             ("true", &[2], "not a boolean"),

@@ -34,7 +34,11 @@ pub struct Frontend {
 impl Frontend {
     /// A frontend that knows these ops and layers.
     pub fn new(ops: Arc<OpRegistry>, layers: LayerRegistry) -> Self {
-        Frontend { ops, layers, files: Mutex::default() }
+        Frontend {
+            ops,
+            layers,
+            files: Mutex::default(),
+        }
     }
 
     /// The layers that it knows.
@@ -61,7 +65,7 @@ impl Frontend {
         let b = GraphBuilder::new(self.ops.clone());
         let mut draft = Draft::new(&spec.name, source, b, inputs);
         let first = draft.first_input()?;
-        let mut value = first.map_err(|error| {
+        let mut value = draft.input(&first).map_err(|error| {
             FrontendError::Sweep(Located::new(source, spec.span.clone(), error.to_string()))
         })?;
         let mut frozen = Vec::new();
@@ -73,7 +77,11 @@ impl Frontend {
             };
             if !prefix.is_empty() && !draft.claim(&prefix) {
                 let message = format!("two parts have the path `{prefix}`");
-                return Err(FrontendError::Sweep(Located::new(source, part.span.clone(), message)));
+                return Err(FrontendError::Sweep(Located::new(
+                    source,
+                    part.span.clone(),
+                    message,
+                )));
             }
             let nodes = draft.b.graph().len();
             let states = draft.plan.models[MODEL].states.len();
@@ -107,17 +115,24 @@ impl Frontend {
     ) -> Result<Value, FrontendError> {
         match &part.body {
             PartBody::Layers(layers) => {
-                let mut lists = Lists { draft, layers: &self.layers };
-                lists.list(layers, prefix, input).map_err(FrontendError::Sweep)
+                let mut lists = Lists {
+                    draft,
+                    layers: &self.layers,
+                };
+                lists
+                    .list(layers, prefix, input)
+                    .map_err(FrontendError::Sweep)
             }
             PartBody::File(file) => {
                 let wrong = |message: String| {
                     FrontendError::Sweep(Located::new(draft.source, file.span.clone(), message))
                 };
-                let plan = self.file(&base_dir.join(&file.value)).map_err(|error| match error {
-                    FrontendError::File { .. } => wrong(error.to_string()),
-                    other => other,
-                })?;
+                let plan = self
+                    .file(&base_dir.join(&file.value))
+                    .map_err(|error| match error {
+                        FrontendError::File { .. } => wrong(error.to_string()),
+                        other => other,
+                    })?;
                 let name = &file.value;
                 let located = |message| format!("`{name}`: {message}");
                 let source = draft.source;
@@ -176,7 +191,9 @@ impl<'a> Lists<'_, 'a> {
     ) -> Result<Value, Located> {
         let mut value = input;
         for (place, node) in nodes.iter().enumerate() {
-            let step = node.name().map_or_else(|| place.to_string(), |name| name.value.clone());
+            let step = node
+                .name()
+                .map_or_else(|| place.to_string(), |name| name.value.clone());
             let path = join(prefix, &step);
             if !self.draft.claim(&path) {
                 let message = format!("two layers have the path `{path}`");
@@ -185,9 +202,12 @@ impl<'a> Lists<'_, 'a> {
             value = match node {
                 LayerNode::Layer { kind, args, .. } => self.layer(kind, args, &path, value)?,
                 LayerNode::Sequence { layers, .. } => self.list(layers, &path, value)?,
-                LayerNode::Branches { branches, join, span, .. } => {
-                    self.branches(branches, *join, span, &path, value)?
-                }
+                LayerNode::Branches {
+                    branches,
+                    join,
+                    span,
+                    ..
+                } => self.branches(branches, *join, span, &path, value)?,
             };
         }
         Ok(value)
@@ -202,8 +222,7 @@ impl<'a> Lists<'_, 'a> {
     ) -> Result<Value, Located> {
         let Some(layer) = self.layers.find(&kind.value) else {
             let message = format!("no layer is called `{}`", kind.value);
-            let known: Vec<&str> =
-                self.layers.iter().flat_map(Layer::names).copied().collect();
+            let known: Vec<&str> = self.layers.iter().flat_map(Layer::names).copied().collect();
             let error = Located::new(self.draft.source, kind.span.clone(), message);
             return Err(error.with_help(suggest(&kind.value, "layers", &known)));
         };
@@ -219,7 +238,14 @@ impl<'a> Lists<'_, 'a> {
         };
         self.draft.at(path, |draft| {
             let inits = Inits::new(init, source);
-            let mut cx = LayerContext { args: reader, draft, kind, path, input, inits };
+            let mut cx = LayerContext {
+                args: reader,
+                draft,
+                kind,
+                path,
+                input,
+                inits,
+            };
             let value = layer.lower(&mut cx)?;
             cx.inits.finish(&kind.value)?;
             cx.args.finish()?;
@@ -258,8 +284,7 @@ impl<'a> Lists<'_, 'a> {
             if let Some(place) = rest.iter().position(|v| ty(v).meet(ty(first)).is_none()) {
                 let (a, b) = (ty(first), ty(&rest[place]));
                 let place = place + 1;
-                let message =
-                    format!("branch 0 of `{path}` gives {a}, branch {place} gives {b}");
+                let message = format!("branch 0 of `{path}` gives {a}, branch {place} gives {b}");
                 let error = Located::new(self.draft.source, span.clone(), message);
                 return Err(error.with_help("branches that are added have equal dims"));
             }
@@ -272,9 +297,14 @@ impl<'a> Lists<'_, 'a> {
                 let axis = rank.and_then(|rank| syncarp_ir::normalize_axis(dim, rank).ok());
                 if axis == Some(0) || (axis.is_none() && dim == 0) {
                     let message = "axis 0 is the batch: its samples must not mix".to_owned();
-                    return Err(BuildError::Invalid { op: "concat".to_owned(), message });
+                    return Err(BuildError::Invalid {
+                        op: "concat".to_owned(),
+                        message,
+                    });
                 }
-                draft.b.emit1("concat", &values, Attrs::new().with("axis", dim))
+                draft
+                    .b
+                    .emit1("concat", &values, Attrs::new().with("axis", dim))
             }
         });
         joined.map_err(|error| {
@@ -296,7 +326,9 @@ fn fold(
     first: Value,
     rest: &[Value],
 ) -> Result<Value, BuildError> {
-    rest.iter().try_fold(first, |sum, value| draft.b.emit1(op, &[sum, *value], Attrs::new()))
+    rest.iter().try_fold(first, |sum, value| {
+        draft.b.emit1(op, &[sum, *value], Attrs::new())
+    })
 }
 
 /// Checks that every argument is one that the layer declares, before any is read: a slip of the pen
@@ -308,7 +340,12 @@ fn check_arguments(
     source: &Source,
 ) -> Result<(), Located> {
     let plain = |name: &str| name.replace('_', "-");
-    let known: Vec<&str> = layer.arguments().iter().flat_map(|a| a.names).copied().collect();
+    let known: Vec<&str> = layer
+        .arguments()
+        .iter()
+        .flat_map(|a| a.names)
+        .copied()
+        .collect();
     let what = format!("arguments of `{}`", kind.value);
     for (name, _) in args.named.iter() {
         if known.iter().any(|k| plain(k) == plain(&name.value)) {

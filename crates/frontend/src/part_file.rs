@@ -22,12 +22,18 @@ pub(crate) fn append(
     input: Value,
 ) -> Result<Value, String> {
     if plan.models.len() != 1 {
-        return Err(format!("has {} models; a part is one model", plan.models.len()));
+        return Err(format!(
+            "has {} models; a part is one model",
+            plan.models.len()
+        ));
     }
     let graph = match (plan.graph(TRAIN), &plan.graphs[..]) {
         (Some(graph), _) | (None, [(_, graph)]) => graph,
         (None, graphs) => {
-            return Err(format!("has {} graphs, none of them called \"{TRAIN}\"", graphs.len()));
+            return Err(format!(
+                "has {} graphs, none of them called \"{TRAIN}\"",
+                graphs.len()
+            ));
         }
     };
     let is_result = |key: &OutputKey| matches!(key, OutputKey::Result(..));
@@ -36,7 +42,14 @@ pub(crate) fn append(
     let keep = kept(graph, result);
     let first = first_input(graph, &keep)?;
     let states = copy_states(draft, plan, graph, &keep, prefix)?;
-    let mut copy = Copy { draft, graph, prefix, first, input, states: &states };
+    let mut copy = Copy {
+        draft,
+        graph,
+        prefix,
+        first,
+        input,
+        states: &states,
+    };
     let mut values: Vec<Option<Value>> = vec![None; graph.value_count()];
     let mut sets: Vec<Option<ProvenanceId>> = vec![None; graph.provenance().len()];
     let before = copy.draft.b.context();
@@ -47,8 +60,7 @@ pub(crate) fn append(
     copy.draft.b.set_context(before);
     done?;
     for output in graph.outputs() {
-        if let (OutputKey::Update(state), Some(value)) =
-            (&output.key, values[output.value.index()])
+        if let (OutputKey::Update(state), Some(value)) = (&output.key, values[output.value.index()])
             && let Some(state) = states[state.index()]
         {
             draft.updates.push((state, value));
@@ -79,7 +91,10 @@ fn kept(graph: &Graph, result: Value) -> Vec<bool> {
 
 /// The name of an input that data gives; none for other nodes and the number of the step.
 fn data_input(graph: &Graph, node: Node) -> Option<&str> {
-    let name = graph.attrs(node).str("name").filter(|_| graph.op_name(node) == INPUT)?;
+    let name = graph
+        .attrs(node)
+        .str("name")
+        .filter(|_| graph.op_name(node) == INPUT)?;
     (**name != *STEP_INPUT).then_some(name)
 }
 
@@ -99,7 +114,11 @@ fn copy_states(
 ) -> Result<Vec<Option<State>>, String> {
     let mut read = vec![false; plan.states.len()];
     for node in graph.nodes().filter(|node| keep[node.index()]) {
-        if let Some(state) = graph.attrs(node).state("of").filter(|_| graph.op_name(node) == STATE) {
+        if let Some(state) = graph
+            .attrs(node)
+            .state("of")
+            .filter(|_| graph.op_name(node) == STATE)
+        {
             read[state.index()] = true;
         }
     }
@@ -123,7 +142,9 @@ fn copy_states(
         }
         let entry = plan.state(*state);
         if entry.kind == StateKind::Slot {
-            return Err(format!("`{path}` is an optimizer's; a part is a model before training"));
+            return Err(format!(
+                "`{path}` is an optimizer's; a part is a model before training"
+            ));
         }
         let initial = match &entry.initial {
             Initial::Init(distribution, stream) => {
@@ -139,14 +160,22 @@ fn copy_states(
             }
         };
         let owner = entry.owner.map(|_| Draft::model());
-        let entry = StateEntry { ty: entry.ty.clone(), kind: entry.kind, owner, initial };
+        let entry = StateEntry {
+            ty: entry.ty.clone(),
+            kind: entry.kind,
+            owner,
+            initial,
+        };
         states[state.index()] = Some(draft.plan.add_state(Draft::model(), &path, entry));
     }
     Ok(states)
 }
 
 fn prefixed(stream: &StreamKey, prefix: &str) -> StreamKey {
-    StreamKey { path: join(prefix, &stream.path).into(), ..stream.clone() }
+    StreamKey {
+        path: join(prefix, &stream.path).into(),
+        ..stream.clone()
+    }
 }
 
 struct Copy<'c, 'a, 'g> {
@@ -171,11 +200,18 @@ impl Copy<'_, '_, '_> {
             return Ok(());
         }
         self.origin(node, sets);
-        let operands: Option<Vec<Value>> =
-            self.graph.operands(node).iter().map(|v| values[v.index()]).collect();
+        let operands: Option<Vec<Value>> = self
+            .graph
+            .operands(node)
+            .iter()
+            .map(|v| values[v.index()])
+            .collect();
         let operands = operands.ok_or("uses a value that is not kept")?;
-        let stated: Vec<TensorType> =
-            self.graph.results(node).map(|v| self.graph.ty(v).clone()).collect();
+        let stated: Vec<TensorType> = self
+            .graph
+            .results(node)
+            .map(|v| self.graph.ty(v).clone())
+            .collect();
         let op = self.graph.op_id(node);
         let attrs = self.attrs(node)?;
         let made = self.draft.b.emit_id(op, &operands, attrs, Some(&stated));
@@ -230,7 +266,10 @@ impl Copy<'_, '_, '_> {
                 *sets[old.index()].insert(new.intern_sorted(&set))
             }
         };
-        self.draft.b.set_context(syncarp_ir::Context { provenance, device: None });
+        self.draft.b.set_context(syncarp_ir::Context {
+            provenance,
+            device: None,
+        });
     }
 
     fn attrs(&self, node: Node) -> Result<Attrs, String> {

@@ -25,7 +25,11 @@ pub struct Argument {
 impl Argument {
     /// An argument that must be there.
     pub const fn required(names: &'static [&'static str], doc: &'static str) -> Self {
-        Argument { names, default: None, doc }
+        Argument {
+            names,
+            default: None,
+            doc,
+        }
     }
 
     /// An argument that may be left out.
@@ -34,7 +38,11 @@ impl Argument {
         default: &'static str,
         doc: &'static str,
     ) -> Self {
-        Argument { names, default: Some(default), doc }
+        Argument {
+            names,
+            default: Some(default),
+            doc,
+        }
     }
 }
 
@@ -153,7 +161,9 @@ impl LayerRegistry {
 
     /// The layer of this name, however it is spelled.
     pub fn find(&self, name: &str) -> Option<&dyn Layer> {
-        self.by_name.get(&fold(name)).map(|index| &*self.layers[*index])
+        self.by_name
+            .get(&fold(name))
+            .map(|index| &*self.layers[*index])
     }
 
     /// All layers in order of registration.
@@ -173,8 +183,14 @@ impl LayerRegistry {
             out.push_str("| argument | default | meaning |\n|---|---|---|\n");
             for argument in layer.arguments() {
                 let names: Vec<String> = argument.names.iter().map(|n| format!("`{n}`")).collect();
-                let default = argument.default.map_or("required".to_owned(), str::to_owned);
-                out.push_str(&format!("| {} | {default} | {} |\n", names.join(", "), argument.doc));
+                let default = argument
+                    .default
+                    .map_or("required".to_owned(), str::to_owned);
+                out.push_str(&format!(
+                    "| {} | {default} | {} |\n",
+                    names.join(", "),
+                    argument.doc
+                ));
             }
             out.push('\n');
         }
@@ -184,14 +200,19 @@ impl LayerRegistry {
 
 impl std::fmt::Debug for LayerRegistry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter().map(|layer| layer.names()[0])).finish()
+        f.debug_list()
+            .entries(self.iter().map(|layer| layer.names()[0]))
+            .finish()
     }
 }
 
 /// A name without what does not count in it.
 pub(crate) fn fold(name: &str) -> String {
     let counts = |c: &char| !matches!(c, '-' | '_' | ' ');
-    name.chars().filter(counts).map(|c| c.to_ascii_lowercase()).collect()
+    name.chars()
+        .filter(counts)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 #[cfg(test)]
@@ -228,7 +249,10 @@ mod tests {
         let mut layers = LayerRegistry::standard();
         layers.register(NOTHING).unwrap();
         assert!(layers.find("DoNothing").is_some());
-        assert_eq!(layers.register(NOTHING), Err(LayerError::Duplicate("do-nothing".to_owned())));
+        assert_eq!(
+            layers.register(NOTHING),
+            Err(LayerError::Duplicate("do-nothing".to_owned()))
+        );
         assert!(layers.describe().contains("### `do-nothing`, `noop`"));
     }
 }

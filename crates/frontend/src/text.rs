@@ -34,7 +34,10 @@ pub fn load_text(path: &Path, ops: &Arc<OpRegistry>) -> Result<Plan, FrontendErr
     let violations = verify(&plan);
     if !violations.is_empty() {
         let violations = Violations(violations);
-        return Err(FrontendError::Unsound { path: path.to_owned(), violations });
+        return Err(FrontendError::Unsound {
+            path: path.to_owned(),
+            violations,
+        });
     }
     let weights = path.with_extension("safetensors");
     if has_contents(&plan) && weights.exists() {
@@ -53,9 +56,14 @@ pub fn save_text(plan: &Plan, path: &Path) -> Result<(), FrontendError> {
     if has_contents(plan) {
         save_weights(plan, &path.with_extension("safetensors"))?;
     }
-    fs::write(path, print(plan)).map_err(|cause| FrontendError::File { path: path.to_owned(), cause })
+    fs::write(path, print(plan)).map_err(|cause| FrontendError::File {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 fn has_contents(plan: &Plan) -> bool {
-    plan.states.iter().any(|entry| matches!(entry.initial, Initial::Content(_)))
+    plan.states
+        .iter()
+        .any(|entry| matches!(entry.initial, Initial::Content(_)))
 }

@@ -59,7 +59,10 @@ pub fn content_hash(ty: &TensorType, data: &TensorData) -> Option<ContentHash> {
 /// that the state's cannot hold, or another hash than is written.
 pub fn load_weights(plan: &mut Plan, path: &Path) -> Result<(), FrontendError> {
     let bytes = read(path, MAX_BYTES)?;
-    let wrong = |message: String| FrontendError::Weights { path: path.to_owned(), message };
+    let wrong = |message: String| FrontendError::Weights {
+        path: path.to_owned(),
+        message,
+    };
     let file = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
     let tensors: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
     let mut paths: Vec<Vec<Arc<str>>> = vec![Vec::new(); plan.states.len()];
@@ -75,7 +78,10 @@ pub fn load_weights(plan: &mut Plan, path: &Path) -> Result<(), FrontendError> {
         let found = names.find_map(|name| Some((name, tensors.get(&**name)?)));
         let Some((name, tensor)) = found else {
             let path = paths.first().map_or("a state", |path| path);
-            return Err(wrong(format!("no tensor is called `{path}` or `{}`", hash.0)));
+            return Err(wrong(format!(
+                "no tensor is called `{path}` or `{}`",
+                hash.0
+            )));
         };
         let data = tensor_data(tensor, &entry.ty).map_err(|m| wrong(format!("`{name}` {m}")))?;
         let real = content_hash(&entry.ty, &data);
@@ -98,7 +104,10 @@ pub fn load_weights(plan: &mut Plan, path: &Path) -> Result<(), FrontendError> {
 /// # Errors
 /// The file cannot be written, or a state's type cannot hold its data.
 pub fn save_weights(plan: &Plan, path: &Path) -> Result<(), FrontendError> {
-    let wrong = |message: String| FrontendError::Weights { path: path.to_owned(), message };
+    let wrong = |message: String| FrontendError::Weights {
+        path: path.to_owned(),
+        message,
+    };
     let mut tensors: BTreeMap<&str, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
     for entry in &plan.states {
         let Initial::Content(hash) = &entry.initial else {
@@ -110,7 +119,10 @@ pub fn save_weights(plan: &Plan, path: &Path) -> Result<(), FrontendError> {
         let data = plan.contents.get(hash);
         let data = data.ok_or_else(|| wrong(format!("the data of `{}` is not there", hash.0)))?;
         let (Some(dtype), Some(dims)) = (entry.ty.dtype, entry.ty.numbers()) else {
-            return Err(wrong(format!("`{}` is {}, whose size is unknown", hash.0, entry.ty)));
+            return Err(wrong(format!(
+                "`{}` is {}, whose size is unknown",
+                hash.0, entry.ty
+            )));
         };
         let bytes = encode(dtype, data);
         let bytes = bytes.ok_or_else(|| wrong(format!("`{}` does not fit {dtype}", hash.0)))?;
@@ -127,15 +139,25 @@ pub fn save_weights(plan: &Plan, path: &Path) -> Result<(), FrontendError> {
         .collect();
     let bytes = views.and_then(|views| safetensors::serialize(views, None));
     let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
-    fs::write(path, bytes).map_err(|cause| FrontendError::File { path: path.to_owned(), cause })
+    fs::write(path, bytes).map_err(|cause| FrontendError::File {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// A file's bytes, unless they are too many.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, FrontendError> {
-    let failed = |cause| FrontendError::File { path: path.to_owned(), cause };
+    let failed = |cause| FrontendError::File {
+        path: path.to_owned(),
+        cause,
+    };
     let file = File::open(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
-    let too_large = |bytes| FrontendError::TooLarge { path: path.to_owned(), bytes, most };
+    let too_large = |bytes| FrontendError::TooLarge {
+        path: path.to_owned(),
+        bytes,
+        most,
+    };
     if bytes > most {
         return Err(too_large(bytes));
     }
@@ -149,7 +171,10 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, FrontendError> {
 }
 
 fn is_hash(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    name.len() == 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn stored(dtype: DType) -> Dtype {
@@ -168,9 +193,14 @@ fn stored(dtype: DType) -> Dtype {
 
 /// A tensor for a state of this type: equal dims, and an element type that it holds exactly.
 fn tensor_data(tensor: &TensorView<'_>, ty: &TensorType) -> Result<TensorData, String> {
-    let found = DType::ALL.into_iter().find(|d| stored(*d) == tensor.dtype());
+    let found = DType::ALL
+        .into_iter()
+        .find(|d| stored(*d) == tensor.dtype());
     let (Some(found), Some(dtype)) = (found, ty.dtype) else {
-        return Err(format!("is of {:?}, which a state of type {ty} cannot hold", tensor.dtype()));
+        return Err(format!(
+            "is of {:?}, which a state of type {ty} cannot hold",
+            tensor.dtype()
+        ));
     };
     if ty.numbers().as_deref() != Some(tensor.shape()) {
         return Err(format!("is {:?}, but the state is {ty}", tensor.shape()));
@@ -182,7 +212,9 @@ fn tensor_data(tensor: &TensorView<'_>, ty: &TensorType) -> Result<TensorData, S
         (found, dtype) => found == dtype,
     };
     if !wider {
-        return Err(format!("is of {found}, which a state of type {ty} cannot hold exactly"));
+        return Err(format!(
+            "is of {found}, which a state of type {ty} cannot hold exactly"
+        ));
     }
     let data = decode(found, tensor.data()).ok_or("has a part of an element at its end")?;
     match (&data, dtype) {

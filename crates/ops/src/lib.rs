@@ -5,10 +5,17 @@
 //! assert!(ops.find("relu").is_some());
 //! ```
 
+mod conv;
+mod attention;
 mod device;
 mod elementwise;
 mod emit;
+mod expect;
 mod infer;
+mod linear;
+mod loss;
+mod optimizer;
+mod random;
 mod reduce;
 mod shape;
 #[cfg(test)]
@@ -29,9 +36,15 @@ pub fn standard() -> OpRegistry {
 }
 
 fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
+    conv::register(registry)?;
     device::register(registry)?;
     elementwise::register(registry)?;
     shape::register(registry)?;
     reduce::register(registry)?;
+    linear::register(registry)?;
+    loss::register(registry)?;
+    optimizer::register(registry)?;
+    random::register(registry)?;
+    attention::register(registry)?;
     Ok(())
 }

@@ -61,3 +61,29 @@ pub(crate) fn decomposed(op: &str, types: &[TensorType], attrs: Attrs) -> GraphB
     }
     b
 }
+
+/// The types of the gradients that an op's rule gives its operands, in order; unknown where it
+/// gives none. Gradients of all float results arrive, and those of all float operands are wanted.
+pub(crate) fn gradients(op: &str, types: &[TensorType], attrs: Attrs) -> Vec<TensorType> {
+    let registry: Arc<OpRegistry> = Arc::new(crate::standard());
+    let (mut b, operands) = inputs(types);
+    let results = b.emit(op, &operands, attrs.clone()).expect("the node types");
+    let is_float = |ty: &TensorType| ty.dtype.is_some_and(|d| d.is_float());
+    // The results themselves stand for their gradients, which have the same types.
+    let arrived: Vec<_> = results.iter().map(|v| is_float(b.ty(*v)).then_some(*v)).collect();
+    let wanted: Vec<bool> = types.iter().map(is_float).collect();
+    let mut given = vec![None; types.len()];
+    let id = registry.find(op).expect("the op is there");
+    let mut cx = syncarp_ir::Gradient {
+        b: &mut b,
+        attrs: &attrs,
+        operands: &operands,
+        results: &results,
+        arrived: &arrived,
+        wanted: &wanted,
+        given: &mut given,
+    };
+    registry.op(id).gradient(&mut cx).expect("the rule types");
+    let ty = |v: &Option<Value>| v.map_or_else(TensorType::unknown, |v| b.ty(v).clone());
+    given.iter().map(ty).collect()
+}

@@ -366,7 +366,7 @@ fn mistakes_in_layers() {
 #[test]
 fn mistakes_in_branches() {
     let layers = |layers: &str| told(&format!("layers = [{layers}]"));
-    const HELP: &str = "write `join = \"add\"`, or `join = \"concat\", dim = 1`";
+    const HELP: &str = "write `join = \"add\"`, `join = \"mul\"`, or `join = \"concat\", dim = 1`";
     for (entry, expected) in [
         (
             "{ branches = [[]] }",

@@ -193,6 +193,9 @@ def unary(corpus):
         call = lambda x: function(x)
         x = torch.tensor([[-3, 0, 4], [7, -1, 2]])
         corpus.add(op, "integers", f"y = {op} x", {"x": x}, call)
+    moved = {"x": corpus.draw("to_device", "a matrix").floats(3, 2)}
+    corpus.add("to_device", "a matrix", "y = to_device x {to=0}", moved, torch.clone,
+               dims={"x": "n, 2"})
     copied = {"x": torch.tensor([True, False, True])}
     corpus.add("copy", "truth values", "y = copy x", copied, torch.clone)
 

@@ -115,7 +115,8 @@ impl Kernel for NllLossGrad {
         let axis = Axis::of(&spec.results[0], 1)?;
         Ok(Prepared::new(move |io| {
             let target = io.int(0);
-            let hit = -io.scalar(1) / T::from_f64(target.len() as f64);
+            let dloss: T = io.scalar(1);
+            let hit = -dloss / T::from_f64(target.len() as f64);
             let out = io.out(0);
             out.fill(T::ZERO);
             for (first, class) in columns(axis, target) {
@@ -136,7 +137,7 @@ impl Kernel for Correct {
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
         let axis = Axis::of(&spec.operands[0], 1)?;
         Ok(Prepared::new(move |io| {
-            let logits = io.real(0);
+            let logits: &[T] = io.real(0);
             let mut hits = 0u64;
             for (first, class) in columns(axis, io.int(1)) {
                 let Some(class) = class else { continue };

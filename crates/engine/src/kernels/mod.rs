@@ -1,13 +1,18 @@
 //! The embedded engine's kernels, one file a family of ops.
 
+mod constant;
+mod elementwise;
 mod linear;
 mod loss;
 mod optimizer;
 mod product;
 mod random;
+mod shape;
 mod softmax;
 mod tile;
+mod unary;
 mod vector;
+mod walk;
 
 use crate::kernel::{KernelError, KernelRegistry};
 
@@ -17,10 +22,14 @@ use crate::kernel::{KernelError, KernelRegistry};
 /// Where two kernels are registered for one op.
 pub fn standard() -> Result<KernelRegistry, KernelError> {
     let mut registry = KernelRegistry::new();
+    constant::register(&mut registry)?;
+    elementwise::register(&mut registry)?;
     linear::register(&mut registry)?;
     loss::register(&mut registry)?;
     optimizer::register(&mut registry)?;
     random::register(&mut registry)?;
+    shape::register(&mut registry)?;
     softmax::register(&mut registry)?;
+    unary::register(&mut registry)?;
     Ok(registry)
 }

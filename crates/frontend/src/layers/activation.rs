@@ -7,12 +7,18 @@ use super::INIT;
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerError, LayerFn, LayerRegistry};
 
-const SLOPE: Argument =
-    Argument::optional(&["negative_slope", "slope"], "0.01", "The slope below zero.");
+const SLOPE: Argument = Argument::optional(
+    &["negative_slope", "slope"],
+    "0.01",
+    "The slope below zero.",
+);
 const ALPHA: Argument = Argument::optional(&["alpha"], "1", "The scale below zero.");
 const BETA: Argument = Argument::optional(&["beta"], "1", "The sharpness.");
-const THRESHOLD: Argument =
-    Argument::optional(&["threshold"], "20", "Where `beta * x` above it stays as it is.");
+const THRESHOLD: Argument = Argument::optional(
+    &["threshold"],
+    "20",
+    "Where `beta * x` above it stays as it is.",
+);
 const APPROXIMATE: Argument = Argument::optional(
     &["approximate"],
     "\"none\"",
@@ -42,17 +48,61 @@ macro_rules! plain {
 }
 
 const ACTIVATIONS: &[LayerFn] = &[
-    plain!(["relu"], "relu", "The element, and 0 below zero (`torch.nn.ReLU`)."),
-    plain!(["relu6"], "relu6", "The element between 0 and 6 (`torch.nn.ReLU6`)."),
-    plain!(["selu"], "selu", "The self-normalising unit (`torch.nn.SELU`)."),
-    plain!(["silu", "swish"], "silu", "The element times its sigmoid (`torch.nn.SiLU`)."),
-    plain!(["mish"], "mish", "The element times the tanh of its softplus (`torch.nn.Mish`)."),
-    plain!(["tanh"], "tanh", "The hyperbolic tangent (`torch.nn.Tanh`)."),
-    plain!(["sigmoid"], "sigmoid", "The logistic function (`torch.nn.Sigmoid`)."),
-    plain!(["log-sigmoid"], "logsigmoid", "The logarithm of the sigmoid (`torch.nn.LogSigmoid`)."),
-    plain!(["hardswish"], "hardswish", "`x * relu6(x + 3) / 6` (`torch.nn.Hardswish`)."),
-    plain!(["hardsigmoid"], "hardsigmoid", "`relu6(x + 3) / 6` (`torch.nn.Hardsigmoid`)."),
-    plain!(["softsign"], "softsign", "`x / (1 + |x|)` (`torch.nn.Softsign`)."),
+    plain!(
+        ["relu"],
+        "relu",
+        "The element, and 0 below zero (`torch.nn.ReLU`)."
+    ),
+    plain!(
+        ["relu6"],
+        "relu6",
+        "The element between 0 and 6 (`torch.nn.ReLU6`)."
+    ),
+    plain!(
+        ["selu"],
+        "selu",
+        "The self-normalising unit (`torch.nn.SELU`)."
+    ),
+    plain!(
+        ["silu", "swish"],
+        "silu",
+        "The element times its sigmoid (`torch.nn.SiLU`)."
+    ),
+    plain!(
+        ["mish"],
+        "mish",
+        "The element times the tanh of its softplus (`torch.nn.Mish`)."
+    ),
+    plain!(
+        ["tanh"],
+        "tanh",
+        "The hyperbolic tangent (`torch.nn.Tanh`)."
+    ),
+    plain!(
+        ["sigmoid"],
+        "sigmoid",
+        "The logistic function (`torch.nn.Sigmoid`)."
+    ),
+    plain!(
+        ["log-sigmoid"],
+        "logsigmoid",
+        "The logarithm of the sigmoid (`torch.nn.LogSigmoid`)."
+    ),
+    plain!(
+        ["hardswish"],
+        "hardswish",
+        "`x * relu6(x + 3) / 6` (`torch.nn.Hardswish`)."
+    ),
+    plain!(
+        ["hardsigmoid"],
+        "hardsigmoid",
+        "`relu6(x + 3) / 6` (`torch.nn.Hardsigmoid`)."
+    ),
+    plain!(
+        ["softsign"],
+        "softsign",
+        "`x / (1 + |x|)` (`torch.nn.Softsign`)."
+    ),
     LayerFn {
         names: &["leaky-relu"],
         doc: "The element, times a slope below zero (`torch.nn.LeakyReLU`).",
@@ -93,7 +143,9 @@ const ACTIVATIONS: &[LayerFn] = &[
 ];
 
 pub(super) fn register(layers: &mut LayerRegistry) -> Result<(), LayerError> {
-    ACTIVATIONS.iter().try_for_each(|layer| layers.register(*layer))
+    ACTIVATIONS
+        .iter()
+        .try_for_each(|layer| layers.register(*layer))
 }
 
 /// An op of the incoming value and numbers, which are operands so that layers that differ in them
@@ -126,7 +178,11 @@ fn gelu(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
         return Err(cx.error_at(&APPROXIMATE, "`approximate` is \"none\" or \"tanh\""));
     }
     cx.float()?;
-    cx.emit1("gelu", &[cx.input()], Attrs::new().with("approximate", approximate))
+    cx.emit1(
+        "gelu",
+        &[cx.input()],
+        Attrs::new().with("approximate", approximate),
+    )
 }
 
 fn prelu(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {

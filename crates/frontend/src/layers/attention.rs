@@ -10,8 +10,11 @@ use crate::init::{torch_uniform, xavier_uniform};
 use crate::registry::{Argument, LayerFn};
 
 const HEADS: Argument = Argument::required(&["num_heads", "heads"], "The number of heads.");
-const WIDTH: Argument =
-    Argument::optional(&["embed_dim", "dim"], "inferred", "The size of the last axis.");
+const WIDTH: Argument = Argument::optional(
+    &["embed_dim", "dim"],
+    "inferred",
+    "The size of the last axis.",
+);
 const DROPOUT: Argument = Argument::optional(
     &["dropout"],
     "0",
@@ -40,7 +43,7 @@ fn attention(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
         return Err(cx.error("expects a value whose dims are known"));
     };
     let (batch, length) = (batch.clone(), length.clone());
-    if heads == 0 || width % heads != 0 {
+    if heads == 0 || !width.is_multiple_of(heads) {
         let message = format!("a `dim` of {width} does not make {heads} heads");
         return Err(cx.error_at(&HEADS, message));
     }
@@ -57,12 +60,21 @@ fn attention(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
     let projected = cx.emit1("linear", &operands, Attrs::new())?;
 
     let size = width / heads;
-    let split = [batch.clone(), length.clone(), Dim::Known(heads), Dim::Known(size)];
+    let split = [
+        batch.clone(),
+        length.clone(),
+        Dim::Known(heads),
+        Dim::Known(size),
+    ];
     let mut parts = [projected; 3];
     for (place, part) in parts.iter_mut().enumerate() {
         let start = place as i64 * width as i64;
         let attrs = Attrs::new().with("axis", 2i64).with("start", start);
-        let taken = cx.emit1("slice", &[projected], attrs.with("end", start + width as i64))?;
+        let taken = cx.emit1(
+            "slice",
+            &[projected],
+            attrs.with("end", start + width as i64),
+        )?;
         let heads = cx.emit1("reshape", &[taken], Attrs::new().with("dims", &split[..]))?;
         let order = Attrs::new().with("permutation", vec![0, 2, 1, 3]);
         *part = cx.emit1("transpose", &[heads], order)?;

@@ -10,8 +10,10 @@ use crate::registry::{Argument, LayerFn, fold};
 
 const OUT: Argument =
     Argument::required(&["out_channels", "out"], "The number of outgoing channels.");
-const KERNEL: Argument =
-    Argument::required(&["kernel_size", "kernel"], "The window, a number or one for each axis.");
+const KERNEL: Argument = Argument::required(
+    &["kernel_size", "kernel"],
+    "The window, a number or one for each axis.",
+);
 const STRIDE: Argument = Argument::optional(&["stride"], "1", "The steps between windows.");
 const PADDING: Argument = Argument::optional(
     &["padding"],
@@ -20,12 +22,20 @@ const PADDING: Argument = Argument::optional(
 );
 const DILATION: Argument =
     Argument::optional(&["dilation"], "1", "The distance of a window's elements.");
-const GROUPS: Argument =
-    Argument::optional(&["groups"], "1", "The number of groups of channels that do not meet.");
-const IN: Argument =
-    Argument::optional(&["in_channels", "in"], "inferred", "The number of incoming channels.");
+const GROUPS: Argument = Argument::optional(
+    &["groups"],
+    "1",
+    "The number of groups of channels that do not meet.",
+);
+const IN: Argument = Argument::optional(
+    &["in_channels", "in"],
+    "inferred",
+    "The number of incoming channels.",
+);
 
-const ARGUMENTS: &[Argument] = &[OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, BIAS, IN, INIT];
+const ARGUMENTS: &[Argument] = &[
+    OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, BIAS, IN, INIT,
+];
 
 pub(super) const CONV2D: LayerFn = LayerFn {
     names: &["conv2d"],
@@ -56,10 +66,14 @@ fn conv<const N: usize>(
     let groups = cx.args.usize_opt(&GROUPS)?.unwrap_or(1) as u64;
     let bias = cx.args.bool_opt(&BIAS)?.unwrap_or(true);
     let explicit = cx.args.usize_opt(&IN)?;
-    cx.rank(N + 2, N + 2, &format!("{wanted}; `unflatten` or `reshape` make such"))?;
+    cx.rank(
+        N + 2,
+        N + 2,
+        &format!("{wanted}; `unflatten` or `reshape` make such"),
+    )?;
     let dtype = cx.float()?;
     let into = cx.size(1, &IN, explicit)?;
-    if groups == 0 || into % groups != 0 || out % groups != 0 {
+    if !into.is_multiple_of(groups) || !out.is_multiple_of(groups) || groups == 0 {
         let message = format!("{into} incoming and {out} outgoing channels in {groups} groups");
         return Err(cx.error_at(&GROUPS, message));
     }
@@ -71,7 +85,9 @@ fn conv<const N: usize>(
     if more.iter().any(|m| *m > 0) {
         let zero = cx.number(dtype, 0.0)?;
         let high: Vec<i64> = [0, 0].into_iter().chain(more).collect();
-        let attrs = Attrs::new().with("low", vec![0i64; N + 2]).with("high", high);
+        let attrs = Attrs::new()
+            .with("low", vec![0i64; N + 2])
+            .with("high", high);
         x = cx.emit1("pad", &[x, zero], attrs)?;
     }
     let mut operands = vec![x];
@@ -95,7 +111,10 @@ fn padding<const N: usize>(
     stride: [i64; N],
     dilation: [i64; N],
 ) -> Result<([i64; N], [i64; N]), Located> {
-    let word = cx.args.value_opt(&PADDING)?.and_then(|value| value.value.as_str());
+    let word = cx
+        .args
+        .value_opt(&PADDING)?
+        .and_then(|value| value.value.as_str());
     match word.map(fold).as_deref() {
         None => Ok((cx.window(&PADDING, Some([0; N]), 0)?, [0; N])),
         Some("valid") => Ok(([0; N], [0; N])),

@@ -7,8 +7,10 @@ use super::INIT;
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerFn};
 
-const ROWS: Argument =
-    Argument::required(&["num_embeddings", "rows"], "The number of rows, one for each index.");
+const ROWS: Argument = Argument::required(
+    &["num_embeddings", "rows"],
+    "The number of rows, one for each index.",
+);
 const WIDTH: Argument = Argument::required(&["embedding_dim", "dim"], "The size of a row.");
 
 pub(super) const EMBEDDING: LayerFn = LayerFn {

@@ -9,8 +9,11 @@ use crate::init::torch_uniform;
 use crate::registry::{Argument, LayerFn};
 
 const OUT: Argument = Argument::required(&["out_features", "out"], "The outgoing size.");
-const IN: Argument =
-    Argument::optional(&["in_features", "in"], "inferred", "The incoming size of the last axis.");
+const IN: Argument = Argument::optional(
+    &["in_features", "in"],
+    "inferred",
+    "The incoming size of the last axis.",
+);
 
 pub(super) const LINEAR: LayerFn = LayerFn {
     names: &["linear", "dense"],

@@ -21,8 +21,7 @@ const INIT: Argument = Argument::optional(
      alone is for the weight.",
 );
 
-const BIAS: Argument =
-    Argument::optional(&["bias"], "true", "Whether a learned bias is added.");
+const BIAS: Argument = Argument::optional(&["bias"], "true", "Whether a learned bias is added.");
 
 pub(crate) fn register(layers: &mut LayerRegistry) -> Result<(), LayerError> {
     layers.register(linear::LINEAR)?;

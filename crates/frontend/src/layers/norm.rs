@@ -7,28 +7,54 @@ use super::INIT;
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerFn};
 
-const FEATURES: Argument =
-    Argument::optional(&["num_features"], "inferred", "The number of channels, axis 1.");
-const EPS: Argument =
-    Argument::optional(&["eps"], "1e-5", "What is added to the variance, above 0 or 0.");
-const MOMENTUM: Argument =
-    Argument::optional(&["momentum"], "0.1", "The share of a batch in the running statistics.");
-const AFFINE: Argument =
-    Argument::optional(&["affine"], "true", "Whether a learned scale and shift follow.");
-const NOT_AFFINE: Argument = Argument { default: Some("false"), ..AFFINE };
-const SHAPE: Argument =
-    Argument::optional(&["normalized_shape"], "the last axis", "The sizes of the last axes.");
+const FEATURES: Argument = Argument::optional(
+    &["num_features"],
+    "inferred",
+    "The number of channels, axis 1.",
+);
+const EPS: Argument = Argument::optional(
+    &["eps"],
+    "1e-5",
+    "What is added to the variance, above 0 or 0.",
+);
+const MOMENTUM: Argument = Argument::optional(
+    &["momentum"],
+    "0.1",
+    "The share of a batch in the running statistics.",
+);
+const AFFINE: Argument = Argument::optional(
+    &["affine"],
+    "true",
+    "Whether a learned scale and shift follow.",
+);
+const NOT_AFFINE: Argument = Argument {
+    default: Some("false"),
+    ..AFFINE
+};
+const SHAPE: Argument = Argument::optional(
+    &["normalized_shape"],
+    "the last axis",
+    "The sizes of the last axes.",
+);
 const ELEMENTWISE: Argument = Argument::optional(
     &["elementwise_affine", "affine"],
     "true",
     "Whether a learned scale and shift follow.",
 );
-const SHIFT: Argument =
-    Argument::optional(&["bias"], "true", "Whether the shift is learned with the scale.");
-const GROUPS: Argument =
-    Argument::required(&["num_groups", "groups"], "The number of groups of channels.");
-const CHANNELS: Argument =
-    Argument::optional(&["num_channels"], "inferred", "The number of channels, axis 1.");
+const SHIFT: Argument = Argument::optional(
+    &["bias"],
+    "true",
+    "Whether the shift is learned with the scale.",
+);
+const GROUPS: Argument = Argument::required(
+    &["num_groups", "groups"],
+    "The number of groups of channels.",
+);
+const CHANNELS: Argument = Argument::optional(
+    &["num_channels"],
+    "inferred",
+    "The number of channels, axis 1.",
+);
 
 pub(super) const BATCH: LayerFn = LayerFn {
     names: &["batch-norm", "batch-norm1d", "batch-norm2d"],
@@ -68,7 +94,11 @@ pub(super) const INSTANCE: LayerFn = LayerFn {
     arguments: &[FEATURES, EPS, NOT_AFFINE, INIT],
     lower: |cx| {
         let explicit = cx.args.usize_opt(&FEATURES)?;
-        cx.rank(3, usize::MAX, "[n, channels, ...] with an axis of places at least")?;
+        cx.rank(
+            3,
+            usize::MAX,
+            "[n, channels, ...] with an axis of places at least",
+        )?;
         grouped(cx, None, &FEATURES, explicit, &NOT_AFFINE, false)
     },
 };
@@ -133,7 +163,11 @@ fn layer(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
         return Err(cx.error_at(&SHAPE, "`normalized_shape` has a size at least"));
     }
     // Axis 0 is the batch: normalising over it would mix samples.
-    cx.rank(count + 1, usize::MAX, &format!("[n, ...] with {count} axes after the batch"))?;
+    cx.rank(
+        count + 1,
+        usize::MAX,
+        &format!("[n, ...] with {count} axes after the batch"),
+    )?;
     let mut dims = Vec::with_capacity(count);
     for place in 0..count {
         let explicit = explicit.as_ref().map(|sizes| sizes[place]);
@@ -159,7 +193,7 @@ fn grouped(
     let dtype = cx.float()?;
     let channels = cx.size(1, channels, explicit)?;
     let groups = groups.unwrap_or(channels);
-    if groups == 0 || channels % groups != 0 {
+    if groups == 0 || !channels.is_multiple_of(groups) {
         return Err(cx.error(format!("{channels} channels do not make {groups} groups")));
     }
     let [scale, shift] = affine(cx, dtype, &[channels], [learned; 2])?;

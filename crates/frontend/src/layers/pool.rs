@@ -4,8 +4,10 @@ use syncarp_ir::Attrs;
 
 use crate::registry::{Argument, LayerFn};
 
-const KERNEL: Argument =
-    Argument::required(&["kernel_size", "kernel"], "The window, a number or one for each axis.");
+const KERNEL: Argument = Argument::required(
+    &["kernel_size", "kernel"],
+    "The window, a number or one for each axis.",
+);
 const STRIDE: Argument =
     Argument::optional(&["stride"], "the window", "The steps between windows.");
 const PADDING: Argument = Argument::optional(
@@ -15,8 +17,11 @@ const PADDING: Argument = Argument::optional(
 );
 const DILATION: Argument =
     Argument::optional(&["dilation"], "1", "The distance of a window's elements.");
-const CEIL: Argument =
-    Argument::optional(&["ceil_mode"], "false", "Whether a last window may reach over the edge.");
+const CEIL: Argument = Argument::optional(
+    &["ceil_mode"],
+    "false",
+    "Whether a last window may reach over the edge.",
+);
 const COUNT: Argument = Argument::optional(
     &["count_include_pad"],
     "true",
@@ -93,12 +98,20 @@ pub(super) const GLOBAL_AVERAGE: LayerFn = LayerFn {
     doc: "The mean of each channel, [n, channels, ...] to [n, channels].",
     arguments: &[],
     lower: |cx| {
-        cx.rank(3, usize::MAX, "[n, channels, ...] with an axis of places at least")?;
+        cx.rank(
+            3,
+            usize::MAX,
+            "[n, channels, ...] with an axis of places at least",
+        )?;
         cx.float()?;
         let Some(rank) = cx.ty().rank() else {
             return Err(cx.error("expects a value whose number of axes is known"));
         };
         let axes: Vec<i64> = (2..rank as i64).collect();
-        cx.emit1("mean", &[cx.input()], Attrs::new().with("axes", axes).with("keep", false))
+        cx.emit1(
+            "mean",
+            &[cx.input()],
+            Attrs::new().with("axes", axes).with("keep", false),
+        )
     },
 };

@@ -7,15 +7,16 @@ use super::shape::sizes;
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerFn};
 
-const AXES: Argument =
-    Argument::required(&["dim", "axis", "axes"], "The axis, or several in an array.");
+const AXES: Argument = Argument::required(
+    &["dim", "axis", "axes"],
+    "The axis, or several in an array.",
+);
 const KEEP: Argument = Argument::optional(
     &["keepdim", "keep"],
     "false",
     "Whether the axes stay, with size 1.",
 );
-const AXIS: Argument =
-    Argument::optional(&["dim", "axis"], "-1", "The axis that sums to one.");
+const AXIS: Argument = Argument::optional(&["dim", "axis"], "-1", "The axis that sums to one.");
 
 pub(super) const MEAN: LayerFn = LayerFn {
     names: &["mean"],
@@ -33,7 +34,11 @@ pub(super) const MEAN: LayerFn = LayerFn {
             return Err(cx.error_at(&AXES, "an axis at least is needed"));
         }
         unmixed(cx, &AXES, &axes)?;
-        cx.emit1("mean", &[cx.input()], Attrs::new().with("axes", axes).with("keep", keep))
+        cx.emit1(
+            "mean",
+            &[cx.input()],
+            Attrs::new().with("axes", axes).with("keep", keep),
+        )
     },
 };
 

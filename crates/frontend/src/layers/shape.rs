@@ -9,8 +9,11 @@ use crate::error::suggest;
 use crate::registry::{Argument, LayerFn};
 
 const START: Argument = Argument::optional(&["start_dim", "start"], "1", "The first axis.");
-const END: Argument =
-    Argument::optional(&["end_dim", "end"], "-1", "The last axis, from the end where negative.");
+const END: Argument = Argument::optional(
+    &["end_dim", "end"],
+    "-1",
+    "The last axis, from the end where negative.",
+);
 const DIM: Argument = Argument::required(&["dim", "axis"], "The axis that is taken apart.");
 const SIZES: Argument = Argument::required(
     &["unflattened_size", "sizes"],
@@ -125,7 +128,10 @@ pub(super) const CAST: LayerFn = LayerFn {
 };
 
 /// Whole numbers, negative ones too.
-pub(super) fn sizes(cx: &mut LayerContext<'_, '_>, argument: &Argument) -> Result<Vec<i64>, Located> {
+pub(super) fn sizes(
+    cx: &mut LayerContext<'_, '_>,
+    argument: &Argument,
+) -> Result<Vec<i64>, Located> {
     let int = |value: &Written| match value {
         Written::Int(number) => Some(*number),
         _ => None,
@@ -136,7 +142,10 @@ pub(super) fn sizes(cx: &mut LayerContext<'_, '_>, argument: &Argument) -> Resul
     };
     found.ok_or_else(|| {
         let name = argument.names[0];
-        cx.error_at(argument, format!("`{name}` is a whole number or an array of such"))
+        cx.error_at(
+            argument,
+            format!("`{name}` is a whole number or an array of such"),
+        )
     })
 }
 
@@ -149,18 +158,28 @@ fn fill(
 ) -> Result<Vec<Dim>, Located> {
     let wrong = |message: String| cx.error_at(argument, message);
     let product = |dims: &[Dim]| dims.iter().try_fold(Dim::Known(1), |n, d| n.times(d));
-    let known: Option<Vec<Dim>> =
-        sizes.iter().filter(|s| **s != -1).map(|s| u64::try_from(*s).ok().map(Dim::Known)).collect();
-    let known = known.ok_or_else(|| wrong("sizes are at least 0, or -1 for the rest".to_owned()))?;
+    let known: Option<Vec<Dim>> = sizes
+        .iter()
+        .filter(|s| **s != -1)
+        .map(|s| u64::try_from(*s).ok().map(Dim::Known))
+        .collect();
+    let known =
+        known.ok_or_else(|| wrong("sizes are at least 0, or -1 for the rest".to_owned()))?;
     if known.len() + 1 < sizes.len() {
         return Err(wrong("at most one size is -1".to_owned()));
     }
-    let (all, taken) = product(old).zip(product(&known)).ok_or_else(|| {
-        wrong("the sizes are too large".to_owned())
-    })?;
-    let unequal = || wrong(format!("{sizes:?} does not have the {all} elements of {old:?}"));
+    let (all, taken) = product(old)
+        .zip(product(&known))
+        .ok_or_else(|| wrong("the sizes are too large".to_owned()))?;
+    let unequal = || {
+        wrong(format!(
+            "{sizes:?} does not have the {all} elements of {old:?}"
+        ))
+    };
     let rest = match known.len() < sizes.len() {
-        true => all.floor_div(&taken).filter(|r| r.times(&taken).as_ref() == Some(&all)),
+        true => all
+            .floor_div(&taken)
+            .filter(|r| r.times(&taken).as_ref() == Some(&all)),
         false => (all == taken).then_some(Dim::Known(1)),
     };
     let rest = rest.ok_or_else(unequal)?;

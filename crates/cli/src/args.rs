@@ -1,0 +1,178 @@
+//! The command line's forms. Scripts read them, so they stay as they are.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use syncarp_place::{Device, Policy, PolicyRegistry, parse_devices};
+use syncarp_runtime::DEFAULT_PIPELINE;
+
+use crate::report::Failure;
+
+/// Trains many models as one: shares what is common, hands each its own metrics.
+#[derive(Parser, Debug)]
+#[command(name = "syncarp", version, about, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Read models in any front end's format and write their text form; several are fused
+    Import(ImportArgs),
+    /// Run a model forward, in its eval form
+    Eval(EvalArgs),
+    /// Run a pipeline of passes on a model's text form
+    Opt(OptArgs),
+    /// Fuse, rewrite and place models, and say what came of it
+    Plan(PlanArgs),
+    /// Train the models of a sweep merged
+    Run(RunArgs),
+    /// Train the models of a sweep merged and alone, and compare every number
+    Verify(VerifyArgs),
+    /// List the passes that there are
+    Passes(ListArgs),
+    /// List the ops that there are
+    Ops(ListArgs),
+    /// List the placement policies that there are
+    Policies(ListArgs),
+}
+
+/// Arguments of `import`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// Model files; a file given twice is two models
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Write here instead of to standard output; weights go beside it, in safetensors
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Say what was read as JSON; the text form is then written with `-o` only
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `eval`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct EvalArgs {
+    /// The model file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Arrays by the names of the model's inputs, or input_0, input_1, ... in their order
+    #[arg(long, value_name = "IN.npz")]
+    pub input: PathBuf,
+    /// Where to write the results, as output_0, output_1, ...; without it they are summed up
+    #[arg(long, value_name = "OUT.npz")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `opt`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct OptArgs {
+    /// The model file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The passes, such as `dedup-input,cse,dce`
+    #[arg(long, value_name = "PIPELINE")]
+    pub passes: String,
+    /// Write here instead of to standard output
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+}
+
+/// Where and how models are merged.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Placing {
+    /// Devices such as `cpu:0,cpu:1`; a host's cores are dealt out over its devices
+    #[arg(long, value_name = "HOST:N,...", default_value = "cpu:0")]
+    pub devices: String,
+    /// The placement policy
+    #[arg(long, value_name = "POLICY", default_value = "pack")]
+    pub policy: String,
+    /// The passes on the logical graph
+    #[arg(long, value_name = "PIPELINE", default_value = DEFAULT_PIPELINE)]
+    pub passes: String,
+}
+
+/// Arguments of `plan`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// A sweep file, or model files
+    #[arg(required = true, value_name = "SWEEP.toml | FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub placing: Placing,
+    /// The dims of one sample of an input of the model files, such as `x=1,28,28`
+    #[arg(long = "input-shape", value_name = "NAME=DIMS")]
+    pub input_shapes: Vec<String>,
+    /// Say it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `run`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The sweep file
+    #[arg(value_name = "SWEEP.toml")]
+    pub sweep: PathBuf,
+    /// The run's folder; by default `runs/<name of the sweep>`
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Then train each model alone, one after another, and say how much faster merging was
+    #[arg(long)]
+    pub compare: bool,
+    #[command(flatten)]
+    pub placing: Placing,
+    /// Say the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// The sweep file
+    #[arg(value_name = "SWEEP.toml")]
+    pub sweep: PathBuf,
+    /// Train each model for at most so many steps
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    #[command(flatten)]
+    pub placing: Placing,
+    /// Say it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of the lists.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ListArgs {
+    /// Say it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Placing {
+    /// The devices, with this machine's cores dealt out.
+    ///
+    /// # Errors
+    /// Where the list is wrong.
+    pub fn devices(&self) -> Result<Vec<Device>, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        parse_devices(&self.devices, cores)
+            .map_err(|error| Failure::usage(format!("--devices: {error}")))
+    }
+
+    /// The policy.
+    ///
+    /// # Errors
+    /// Where there is none of this name.
+    pub fn policy(&self) -> Result<Arc<dyn Policy>, Failure> {
+        PolicyRegistry::standard()
+            .get(&self.policy)
+            .map_err(|error| Failure::usage(format!("--policy: {error}")))
+    }
+}

@@ -1,1 +1,0 @@
-//! Helpers for tests: file tests, snapshots, graph generators.
