@@ -1,5 +1,8 @@
 //! Workloads for the benches.
 
+pub mod family;
+pub mod measure;
+
 use std::sync::Arc;
 
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry, OptionValue};

@@ -86,7 +86,7 @@ fn mistakes_have_a_line_a_column_and_what_was_expected() {
         ),
         (
             "syncarp 1\ngraph \"a\" { v0 = relu v1 }",
-            "t:2:24: no value is called `v1` before here",
+            "t:2:23: no value is called `v1` before here",
         ),
         (
             "syncarp 1\ngraph \"a\" { v0 = rellu }",

@@ -8,6 +8,7 @@ mod eval;
 mod folder;
 mod import;
 mod list;
+mod models;
 mod npz;
 mod opt;
 mod output;

@@ -55,7 +55,9 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     };
     let numeric = |column: usize| {
         let body = rows.iter().skip(1).filter_map(|row| row.get(column));
-        let mut cells = body.filter(|cell| !cell.is_empty() && *cell != "-").peekable();
+        let mut cells = body
+            .filter(|cell| !cell.is_empty() && *cell != "-")
+            .peekable();
         cells.peek().is_some() && cells.all(|cell| cell.parse::<f64>().is_ok())
     };
     let shape: Vec<(usize, bool)> = (0..columns).map(|c| (width(c), numeric(c))).collect();
@@ -89,7 +91,11 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["model", "loss"]), row(["a", "10.5"]), row(["long-one", "-"])];
+        let rows = [
+            row(["model", "loss"]),
+            row(["a", "10.5"]),
+            row(["long-one", "-"]),
+        ];
         assert_eq!(
             table(&rows),
             "model     loss\n--------  ----\na         10.5\nlong-one     -\n"

@@ -29,8 +29,13 @@ impl State {
     }
 
     fn from_name(name: &str) -> Option<State> {
-        let all =
-            [State::Waiting, State::Running, State::Finished, State::Failed, State::Stopped];
+        let all = [
+            State::Waiting,
+            State::Running,
+            State::Finished,
+            State::Failed,
+            State::Stopped,
+        ];
         all.into_iter().find(|state| state.name() == name)
     }
 }
@@ -112,7 +117,11 @@ impl Record {
             self.epochs = epoch;
             self.metrics.clear();
         }
-        match self.metrics.iter_mut().find(|(name, _)| *name == metric.name) {
+        match self
+            .metrics
+            .iter_mut()
+            .find(|(name, _)| *name == metric.name)
+        {
             Some((_, value)) => *value = metric.value,
             None => self.metrics.push((metric.name.clone(), metric.value)),
         }
@@ -121,7 +130,10 @@ impl Record {
         }
         // The judging metric decides; the epoch's others follow it into the best ones.
         if metric.name == self.judged_by.0 {
-            let old = self.best.as_ref().and_then(|(_, best)| number(best, &metric.name));
+            let old = self
+                .best
+                .as_ref()
+                .and_then(|(_, best)| number(best, &metric.name));
             let better = match (old, self.judged_by.1) {
                 (None, _) => true,
                 (Some(old), true) => metric.value > old,
@@ -172,28 +184,42 @@ impl Record {
         }
         self.state = State::Finished;
         self.skipped = true;
-        self.assembly = earlier["assembly"].as_u64().and_then(|n| u32::try_from(n).ok());
+        self.assembly = earlier["assembly"]
+            .as_u64()
+            .and_then(|n| u32::try_from(n).ok());
         self.device = earlier["device"].as_str().map(str::to_owned);
         self.epochs = earlier["epochs"].as_u64().unwrap_or(self.of);
         self.metrics = metrics(&earlier["metrics"]);
         let best = &earlier["best"];
-        self.best = best["epoch"].as_u64().map(|epoch| (epoch, metrics(&best["metrics"])));
+        self.best = best["epoch"]
+            .as_u64()
+            .map(|epoch| (epoch, metrics(&best["metrics"])));
         true
     }
 }
 
 fn number(metrics: &Metrics, name: &str) -> Option<f64> {
-    metrics.iter().find(|(n, _)| n == name).map(|(_, value)| *value)
+    metrics
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, value)| *value)
 }
 
 fn object(metrics: &Metrics) -> Json {
     // What is not finite becomes null: JSON has no such numbers.
-    Json::Object(metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect())
+    Json::Object(
+        metrics
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect(),
+    )
 }
 
 fn metrics(json: &Json) -> Metrics {
     let entries = json.as_object().into_iter().flatten();
-    entries.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
+    entries
+        .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+        .collect()
 }
 
 /// The names of all swept settings, in order of first appearance.

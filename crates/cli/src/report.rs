@@ -40,7 +40,10 @@ pub(crate) enum Failure {
 impl Failure {
     /// A mistake of the user's without a place in a text.
     pub fn usage(message: impl Into<String>) -> Self {
-        Failure::Usage { message: message.into(), help: None }
+        Failure::Usage {
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// A failure that the user is not to blame for.
@@ -123,8 +126,12 @@ pub(crate) fn check_pipeline(
     text: &str,
     logical: bool,
 ) -> Result<(), Failure> {
-    let resolved = passes.resolve(text).map_err(|error| pipeline_mistake(text, &error))?;
-    let late = resolved.iter().find(|(doc, _)| !matches!(doc.stage, Stage::Logical | Stage::Any));
+    let resolved = passes
+        .resolve(text)
+        .map_err(|error| pipeline_mistake(text, &error))?;
+    let late = resolved
+        .iter()
+        .find(|(doc, _)| !matches!(doc.stage, Stage::Logical | Stage::Any));
     match late {
         Some((doc, _)) if logical => {
             let start = text.find(doc.name).unwrap_or(0);
@@ -148,7 +155,11 @@ struct Shown {
 
 impl Shown {
     fn plain(message: &str, help: Option<String>) -> Self {
-        Shown { message: message.to_owned(), help, place: None }
+        Shown {
+            message: message.to_owned(),
+            help,
+            place: None,
+        }
     }
 
     fn located(mistake: &Located) -> Self {
@@ -184,11 +195,15 @@ impl std::error::Error for Shown {}
 
 impl Diagnostic for Shown {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.place.as_ref().map(|(source, _)| source as &dyn SourceCode)
+        self.place
+            .as_ref()
+            .map(|(source, _)| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

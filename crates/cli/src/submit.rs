@@ -12,7 +12,7 @@ use syncarp_evaluator::{
     Evaluator, EvaluatorRegistry, JudgeError, OptionError, OptionValue, TARGET, judge,
 };
 use syncarp_frontend::Frontend;
-use syncarp_ir::{DType, Dim, OutputKey, Plan, TRAIN};
+use syncarp_ir::{DType, OutputKey, Plan, TRAIN};
 use syncarp_logical::{Submission, bind_inputs};
 use syncarp_runtime::Trial;
 use syncarp_sweep::{ModelSpec, Named, Spanned, Sweep, Table, Value, from_table};
@@ -54,7 +54,11 @@ pub(crate) fn submit(path: &Path, registries: &Registries) -> Result<Submitted, 
     }
     let mistakes = submitter.mistakes;
     match mistakes.is_empty() {
-        true => Ok(Submitted { sweep, trials, hashes }),
+        true => Ok(Submitted {
+            sweep,
+            trials,
+            hashes,
+        }),
         false => Err(Failure::Located(mistakes)),
     }
 }
@@ -89,11 +93,7 @@ impl Submitter<'_> {
         }
     }
 
-    fn trial(
-        &self,
-        model: &ModelSpec,
-        data: Arc<DataStream>,
-    ) -> Result<(Trial, String), Failure> {
+    fn trial(&self, model: &ModelSpec, data: Arc<DataStream>) -> Result<(Trial, String), Failure> {
         let source = &self.sweep.source;
         let at = |span: &Range<usize>, message: String| Located::new(source, span.clone(), message);
         let target = target(&data, source, &model.data)?;
@@ -107,8 +107,10 @@ impl Submitter<'_> {
             .collect();
         let base = &self.sweep.base_dir;
         let mut plan = self.frontend.lower(model, source, base, &inputs)?;
-        let columns: Vec<(&str, DType, &[u64])> =
-            inputs.iter().map(|(name, dtype, dims)| (&**name, *dtype, &dims[..])).collect();
+        let columns: Vec<(&str, DType, &[u64])> = inputs
+            .iter()
+            .map(|(name, dtype, dims)| (&**name, *dtype, &dims[..]))
+            .collect();
         bind_inputs(&mut plan, &columns).map_err(|error| at(&model.span, error.to_string()))?;
         let training = &model.training;
         if &*training.loss.name.value.replace('_', "-") == "cross-entropy" {
@@ -191,7 +193,10 @@ impl Submitter<'_> {
             metrics.extend(registry.metric("accuracy", &[]));
         }
         let optimizer = registry
-            .optimizer(&spec.optimizer.name.value, &options(&spec.optimizer, source)?)
+            .optimizer(
+                &spec.optimizer.name.value,
+                &options(&spec.optimizer, source)?,
+            )
             .map_err(|error| made(&spec.optimizer, error))?;
         let schedule = match &spec.schedule {
             Some(named) => registry
@@ -274,7 +279,10 @@ fn check_classes(plan: &Plan, target: &Column) -> Result<(), String> {
 fn options(named: &Named, source: &Source) -> Result<Vec<(String, OptionValue)>, Located> {
     let each = |(name, value): &(Spanned<String>, Spanned<Value>)| {
         let numbers = |items: &[Spanned<Value>]| {
-            items.iter().map(|item| item.value.as_f64()).collect::<Option<Vec<f64>>>()
+            items
+                .iter()
+                .map(|item| item.value.as_f64())
+                .collect::<Option<Vec<f64>>>()
         };
         let option = match &value.value {
             Value::Int(_) | Value::Float(_) => value.value.as_f64().map(OptionValue::Number),
@@ -311,14 +319,25 @@ fn option_mistake(named: &Named, error: &OptionError, source: &Source) -> Locate
 /// A mistake about the data, at the setting it is about.
 fn data_mistake(error: &DataError, table: &Spanned<Table>, source: &Source) -> Located {
     match error {
-        DataError::BadSpec { setting, message, expected } => {
+        DataError::BadSpec {
+            setting,
+            message,
+            expected,
+        } => {
             let message = format!("the data setting `{setting}` is wrong: {message}");
             let span = setting_span(table, setting);
             Located::new(source, span, message).with_help(format!("expected {expected}"))
         }
-        DataError::Malformed { path, place, message, expected } => {
-            let message =
-                format!("the data file `{}` is malformed at {place}: {message}", path.display());
+        DataError::Malformed {
+            path,
+            place,
+            message,
+            expected,
+        } => {
+            let message = format!(
+                "the data file `{}` is malformed at {place}: {message}",
+                path.display()
+            );
             let span = setting_span(table, "source");
             Located::new(source, span, message).with_help(format!("expected {expected}"))
         }
@@ -344,8 +363,11 @@ fn setting_span(table: &Spanned<Table>, setting: &str) -> Range<usize> {
 /// A hash of all that a model's numbers depend on: its graph with its random streams and weights,
 /// its evaluator, its data, and the settings that tell it from others.
 fn hash(model: &ModelSpec, plan: &Plan, data: &DataStream) -> String {
-    let settings: serde_json::Map<String, Json> =
-        model.settings.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+    let settings: serde_json::Map<String, Json> = model
+        .settings
+        .iter()
+        .map(|(name, value)| (name.clone(), value.to_json()))
+        .collect();
     let evaluator = canonical(&model.evaluator.value.to_json());
     let all = json!({
         "settings": canonical(&Json::Object(settings)),
@@ -353,7 +375,9 @@ fn hash(model: &ModelSpec, plan: &Plan, data: &DataStream) -> String {
         "evaluator": evaluator,
         "data": data.key().as_str(),
     });
-    blake3::hash(all.to_string().as_bytes()).to_hex().to_string()
+    blake3::hash(all.to_string().as_bytes())
+        .to_hex()
+        .to_string()
 }
 
 /// The same JSON with the keys of all objects sorted, so that their order in a file says nothing.
@@ -361,9 +385,14 @@ fn canonical(value: &Json) -> Json {
     match value {
         Json::Array(items) => items.iter().map(canonical).collect(),
         Json::Object(object) => {
-            let sorted: BTreeMap<&String, Json> =
-                object.iter().map(|(key, value)| (key, canonical(value))).collect();
-            sorted.into_iter().map(|(key, value)| (key.clone(), value)).collect()
+            let sorted: BTreeMap<&String, Json> = object
+                .iter()
+                .map(|(key, value)| (key, canonical(value)))
+                .collect();
+            sorted
+                .into_iter()
+                .map(|(key, value)| (key.clone(), value))
+                .collect()
         }
         other => other.clone(),
     }

@@ -1,5 +1,6 @@
 //! Element types of binary array files and how they become columns.
 
+use crate::arrays::Numbers;
 use crate::dataset::Array;
 
 /// The element types that array files may hold.
@@ -100,6 +101,35 @@ fn each<const N: usize, T>(bytes: &[u8], decode: impl Fn([u8; N]) -> T) -> Vec<T
         .iter()
         .map(|raw| decode(*raw))
         .collect()
+}
+
+/// Decodes elements without loss: floats as `f64`, integers and booleans as `i64`. Bytes beyond
+/// the last whole element are ignored, as in [`decode`].
+pub(crate) fn decode_exact(
+    bytes: &[u8],
+    element: Element,
+    big: bool,
+) -> Result<Numbers, BadElement> {
+    macro_rules! floats {
+        ($type:ty) => {
+            Numbers::Float(each(bytes, |raw| {
+                f64::from(if big {
+                    <$type>::from_be_bytes(raw)
+                } else {
+                    <$type>::from_le_bytes(raw)
+                })
+            }))
+        };
+    }
+    Ok(match element {
+        Element::F32 => floats!(f32),
+        Element::F64 => floats!(f64),
+        _ => Numbers::Int(match decode(bytes, element, big)? {
+            // These are booleans and integers of at most 16 bits, which `f32` holds exactly.
+            Array::F32(values) => values.into_iter().map(|value| value as i64).collect(),
+            Array::I64(values) => values,
+        }),
+    })
 }
 
 /// The largest class label that is taken: more classes than this is a mistake in the data.

@@ -12,6 +12,7 @@
 //! Everything is deterministic: equal specs and equal file contents give equal rows in equal order
 //! on every machine.
 
+mod arrays;
 mod csv;
 mod dataset;
 mod elements;
@@ -31,6 +32,7 @@ mod split;
 mod stream;
 mod zip;
 
+pub use arrays::{Numbers, read_arrays};
 pub use dataset::{Array, Column, DataParts, Dataset};
 pub use error::DataError;
 pub use resolve::{DataKey, Difference, Resolved, ResolvedFile};

@@ -16,6 +16,20 @@ const MAX_AXES: usize = 64;
 
 /// Reads an array file. The header's shape must account for exactly the bytes that follow it.
 pub(crate) fn read(bytes: &[u8]) -> Result<NpyArray, Fault> {
+    let (header, data) = open(bytes)?;
+    let data = decode(data, header.element, header.big).map_err(misfit)?;
+    let data = match data {
+        Array::F32(values) => Array::F32(header.row_major(values)),
+        Array::I64(values) => Array::I64(header.row_major(values)),
+    };
+    Ok(NpyArray {
+        shape: header.shape,
+        data,
+    })
+}
+
+/// The header of an array file and the bytes of its elements, as many as the shape takes.
+pub(crate) fn open(bytes: &[u8]) -> Result<(Header, &[u8]), Fault> {
     let (text, start) = split_header(bytes)?;
     let header = Parser {
         text,
@@ -31,7 +45,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<NpyArray, Fault> {
         .try_fold(1usize, |product, &size| product.checked_mul(size));
     let needed = count.and_then(|count| count.checked_mul(header.element.size()));
     let data = &bytes[start..];
-    let (Some(count), Some(needed)) = (count, needed) else {
+    let Some(needed) = needed else {
         return Err(fail(
             format!("the shape {:?} is too large", header.shape),
             "less".into(),
@@ -47,25 +61,27 @@ pub(crate) fn read(bytes: &[u8]) -> Result<NpyArray, Fault> {
             "as many bytes as the shape takes".into(),
         ));
     }
-    let data = decode(data, header.element, header.big).map_err(|error: BadElement| {
-        Fault::new(
-            format!("element {}", error.index),
-            error.message,
-            error.expected,
-        )
-    })?;
-    // A dimension of zero leaves no elements to reorder, and no strides that mean anything.
-    let data = match header.fortran && header.shape.len() > 1 && count > 0 {
-        true => match data {
-            Array::F32(values) => Array::F32(to_row_major(&values, &header.shape)),
-            Array::I64(values) => Array::I64(to_row_major(&values, &header.shape)),
-        },
-        false => data,
-    };
-    Ok(NpyArray {
-        shape: header.shape,
-        data,
-    })
+    Ok((header, data))
+}
+
+/// An element that does not fit, as a mistake in the file.
+pub(crate) fn misfit(error: BadElement) -> Fault {
+    Fault::new(
+        format!("element {}", error.index),
+        error.message,
+        error.expected,
+    )
+}
+
+impl Header {
+    /// Elements in the order in which they lie, in row-major order.
+    pub fn row_major<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+        // A dimension of zero leaves no elements to reorder, and no strides that mean anything.
+        match self.fortran && self.shape.len() > 1 && !values.is_empty() {
+            true => to_row_major(&values, &self.shape),
+            false => values,
+        }
+    }
 }
 
 /// The header's text, and where the elements start.
@@ -134,11 +150,12 @@ fn to_row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
     }
 }
 
-struct Header {
-    element: Element,
-    big: bool,
+/// What an array file says of its elements.
+pub(crate) struct Header {
+    pub element: Element,
+    pub big: bool,
     fortran: bool,
-    shape: Vec<usize>,
+    pub shape: Vec<usize>,
 }
 
 /// Reads the one kind of Python literal that NumPy writes for plain arrays: a dictionary of a

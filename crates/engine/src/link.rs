@@ -1,6 +1,6 @@
 //! Linking: a program meets memory, and every place becomes an address.
 
-use syncarp_ir::{Graph, Node, State, Value};
+use syncarp_ir::{Graph, Node, Value};
 
 use crate::kernel::{Class, Io, Prepared, Slot};
 use crate::memory::Block;
@@ -31,11 +31,6 @@ impl Workspace {
             shared: Block::new(shared),
             own,
         }
-    }
-
-    /// The bytes that it holds.
-    pub(crate) fn bytes(&self) -> usize {
-        self.shared.bytes() + self.own.iter().map(Block::bytes).sum::<usize>()
     }
 }
 
@@ -235,12 +230,4 @@ pub(crate) unsafe fn read_slot<T: Real>(slot: Slot) -> Vec<f64> {
             }
         }
     }
-}
-
-/// Marks a state that a program updates.
-pub(crate) fn updated(graph: &Graph) -> impl Iterator<Item = State> + '_ {
-    graph.outputs().iter().filter_map(|o| match o.key {
-        syncarp_ir::OutputKey::Update(state) => Some(state),
-        _ => None,
-    })
 }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 /// Slots begin at multiples of this, so that a slot's alignment never depends on its neighbours.
 const ALIGN: usize = 64;
 
+/// One line of memory; what it holds is only ever reached through addresses.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line([u8; ALIGN]);
+struct Line {
+    _bytes: [u8; ALIGN],
+}
 
 /// A block of zeroed, aligned memory.
 pub(crate) struct Block {
@@ -17,16 +20,12 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn new(bytes: usize) -> Self {
         Block {
-            lines: vec![Line([0; ALIGN]); bytes.div_ceil(ALIGN)],
+            lines: vec![Line { _bytes: [0; ALIGN] }; bytes.div_ceil(ALIGN)],
         }
     }
 
     pub(crate) fn ptr(&mut self) -> *mut u8 {
         self.lines.as_mut_ptr().cast()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.lines.len() * ALIGN
     }
 }
 

@@ -138,7 +138,11 @@ fn tanh_f32(x: f32) -> f32 {
     let near = p * z * x + x;
     let magnitude = x.abs();
     let far = 1.0 - 2.0 / (exp_f32(magnitude + magnitude) + 1.0);
-    if magnitude < 0.625 { near } else { far.copysign(x) }
+    if magnitude < 0.625 {
+        near
+    } else {
+        far.copysign(x)
+    }
 }
 
 macro_rules! real {

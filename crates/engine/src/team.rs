@@ -86,11 +86,6 @@ impl<T: Real> Team<'_, '_, T> {
         self.shared.programs[program].run_moves(parity);
         Ok(())
     }
-
-    /// The programs.
-    pub(crate) fn programs(&self) -> &[Runnable<T>] {
-        self.shared.programs
-    }
 }
 
 /// Gathers a team of threads around some programs for as long as `body` runs.

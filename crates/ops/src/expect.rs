@@ -21,9 +21,9 @@ pub(crate) fn floats(cx: &Infer<'_>, operands: &[usize]) -> Result<Option<DType>
 /// Demands that an operand, where its dtype is known, holds integers.
 pub(crate) fn integers(cx: &Infer<'_>, index: usize) -> Result<(), TypeError> {
     match cx.operand(index)?.dtype {
-        Some(dtype) if dtype.is_float() || dtype == DType::Bool => {
-            Err(TypeError::new(format!("operand {index} must be an integer, not {dtype}")))
-        }
+        Some(dtype) if dtype.is_float() || dtype == DType::Bool => Err(TypeError::new(format!(
+            "operand {index} must be an integer, not {dtype}"
+        ))),
         _ => Ok(()),
     }
 }
@@ -33,7 +33,9 @@ pub(crate) fn scalars(
     cx: &Infer<'_>,
     operands: impl IntoIterator<Item = usize>,
 ) -> Result<(), TypeError> {
-    operands.into_iter().try_for_each(|index| cx.rank(index, 0).map(drop))
+    operands
+        .into_iter()
+        .try_for_each(|index| cx.rank(index, 0).map(drop))
 }
 
 /// Demands that two dims are one, and says what they are where they are not.
@@ -41,7 +43,9 @@ pub(crate) fn equal(a: &Dim, b: &Dim, what: &str) -> Result<(), TypeError> {
     if a == b {
         return Ok(());
     }
-    Err(TypeError::new(format!("{what} must be equal, but are {a} and {b}")))
+    Err(TypeError::new(format!(
+        "{what} must be equal, but are {a} and {b}"
+    )))
 }
 
 /// The size that all of some operands, which must have one dim, agree on, where one of them is
@@ -63,27 +67,12 @@ pub(crate) fn vectors(
     Ok(seen)
 }
 
-/// A dim attribute's list, which must have this many entries, none below the least.
-pub(crate) fn list<const N: usize>(
-    cx: &Infer<'_>,
-    name: &str,
-    least: i64,
-    default: i64,
-) -> Result<[i64; N], TypeError> {
-    let Some(list) = cx.attrs.ints(name) else { return Ok([default; N]) };
-    let fixed: [i64; N] = list.try_into().map_err(|_| {
-        TypeError::new(format!("`{name}` must have {N} entries, not {}", list.len()))
-    })?;
-    // Larger ones than this could only overflow; no dim is as large.
-    match fixed.iter().find(|x| **x < least || **x > i64::from(i32::MAX)) {
-        Some(x) => Err(TypeError::new(format!("`{name}` must be at least {least}, not {x}"))),
-        None => Ok(fixed),
-    }
-}
-
 /// The type of an operand's dims with another dtype, where both or either may be unknown.
 pub(crate) fn typed(dtype: Option<DType>, dims: Option<&[Dim]>) -> TensorType {
-    TensorType { dtype, shape: dims.map(|d| d.iter().cloned().collect()) }
+    TensorType {
+        dtype,
+        shape: dims.map(|d| d.iter().cloned().collect()),
+    }
 }
 
 /// A product of numbers of floating-point operations; none where it overflows.

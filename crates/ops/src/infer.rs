@@ -107,7 +107,9 @@ pub(crate) fn marked(axes: &[i64], rank: usize) -> Result<Vec<bool>, TypeError> 
     for axis in axes {
         let at = normalize_axis(*axis, rank)?;
         if std::mem::replace(&mut marks[at], true) {
-            return Err(TypeError::new(format!("axis {axis} is named twice in {axes:?}")));
+            return Err(TypeError::new(format!(
+                "axis {axis} is named twice in {axes:?}"
+            )));
         }
     }
     Ok(marks)

@@ -5,8 +5,8 @@
 //! assert!(ops.find("relu").is_some());
 //! ```
 
-mod conv;
 mod attention;
+mod conv;
 mod device;
 mod elementwise;
 mod emit;
@@ -14,6 +14,7 @@ mod expect;
 mod infer;
 mod linear;
 mod loss;
+mod norm;
 mod optimizer;
 mod random;
 mod reduce;
@@ -43,6 +44,7 @@ fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     reduce::register(registry)?;
     linear::register(registry)?;
     loss::register(registry)?;
+    norm::register(registry)?;
     optimizer::register(registry)?;
     random::register(registry)?;
     attention::register(registry)?;

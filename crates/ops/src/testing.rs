@@ -9,7 +9,9 @@ use syncarp_ir::{
 /// Dims written with commas; what is no number is a symbol.
 pub(crate) fn dims(text: &str) -> Vec<Dim> {
     let parts = text.split(',').filter(|p| !p.is_empty());
-    parts.map(|p| p.parse::<u64>().map_or_else(|_| Dim::symbol(p), Dim::from)).collect()
+    parts
+        .map(|p| p.parse::<u64>().map_or_else(|_| Dim::symbol(p), Dim::from))
+        .collect()
 }
 
 /// A builder over the standard ops with inputs of these types.
@@ -18,7 +20,9 @@ pub(crate) fn inputs(types: &[TensorType]) -> (GraphBuilder, Vec<Value>) {
     let mut values = Vec::new();
     for (index, ty) in types.iter().enumerate() {
         let name = format!("x{index}");
-        let mut attrs = Attrs::new().with("model", Model::new(0)).with("name", name.as_str());
+        let mut attrs = Attrs::new()
+            .with("model", Model::new(0))
+            .with("name", name.as_str());
         if let Some(dtype) = ty.dtype {
             attrs.set("dtype", dtype);
         }
@@ -43,19 +47,31 @@ pub(crate) fn type_of(op: &str, types: &[TensorType], attrs: Attrs) -> TensorTyp
 
 /// The message of an op that must not type.
 pub(crate) fn error_of(op: &str, types: &[TensorType], attrs: Attrs) -> String {
-    emit(op, types, attrs).expect_err("the node must not type").to_string()
+    emit(op, types, attrs)
+        .expect_err("the node must not type")
+        .to_string()
 }
 
 /// The text of the op's decomposition, or of its gradients, as names of ops in order.
 pub(crate) fn decomposed(op: &str, types: &[TensorType], attrs: Attrs) -> GraphBuilder {
     let registry: Arc<OpRegistry> = Arc::new(crate::standard());
     let (mut b, operands) = inputs(types);
-    let results = b.emit(op, &operands, attrs.clone()).expect("the node types");
+    let results = b
+        .emit(op, &operands, attrs.clone())
+        .expect("the node types");
     let types: Vec<TensorType> = results.iter().map(|v| b.ty(*v).clone()).collect();
     let id = registry.find(op).expect("the op is there");
-    let mut cx =
-        syncarp_ir::Expand { b: &mut b, attrs: &attrs, operands: &operands, types: &types };
-    let parts = registry.op(id).decompose(&mut cx).expect("it has parts").expect("they type");
+    let mut cx = syncarp_ir::Expand {
+        b: &mut b,
+        attrs: &attrs,
+        operands: &operands,
+        types: &types,
+    };
+    let parts = registry
+        .op(id)
+        .decompose(&mut cx)
+        .expect("it has parts")
+        .expect("they type");
     for (part, ty) in parts.iter().zip(&types) {
         assert_eq!(b.ty(*part), ty, "{op} and its parts differ in type");
     }
@@ -67,10 +83,15 @@ pub(crate) fn decomposed(op: &str, types: &[TensorType], attrs: Attrs) -> GraphB
 pub(crate) fn gradients(op: &str, types: &[TensorType], attrs: Attrs) -> Vec<TensorType> {
     let registry: Arc<OpRegistry> = Arc::new(crate::standard());
     let (mut b, operands) = inputs(types);
-    let results = b.emit(op, &operands, attrs.clone()).expect("the node types");
+    let results = b
+        .emit(op, &operands, attrs.clone())
+        .expect("the node types");
     let is_float = |ty: &TensorType| ty.dtype.is_some_and(|d| d.is_float());
     // The results themselves stand for their gradients, which have the same types.
-    let arrived: Vec<_> = results.iter().map(|v| is_float(b.ty(*v)).then_some(*v)).collect();
+    let arrived: Vec<_> = results
+        .iter()
+        .map(|v| is_float(b.ty(*v)).then_some(*v))
+        .collect();
     let wanted: Vec<bool> = types.iter().map(is_float).collect();
     let mut given = vec![None; types.len()];
     let id = registry.find(op).expect("the op is there");

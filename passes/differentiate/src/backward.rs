@@ -47,7 +47,8 @@ pub fn backward(
         }
         sweep.mark(rw, node);
         let arrived: Vec<Option<Value>> = results
-            .map(|v| sweep.total(rw, v))
+            .iter()
+            .map(|v| sweep.total(rw, *v))
             .collect::<Result<_, _>>()?;
         if graph.op_name(node) == STATE {
             if let (Some(state), Some(gradient)) = (graph.attrs(node).state("of"), arrived[0]) {

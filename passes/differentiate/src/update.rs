@@ -75,13 +75,14 @@ impl Updates<'_, '_> {
         if let Some(at) = names.iter().position(|n| *n == CLIP_NORM) {
             clip(self.rw.builder(), &mut gradients, coefficients[at], dtype)?;
         }
+        let own = &coefficients[..self.evaluator.optimizer.coefficients().len()];
         let paths = self.paths();
         for (state, gradient) in gradients {
             let path = paths
                 .get(&state)
                 .cloned()
                 .unwrap_or_else(|| state.to_string());
-            self.parameter(state, &path, gradient, &coefficients)?;
+            self.parameter(state, &path, gradient, own)?;
         }
         Ok(())
     }

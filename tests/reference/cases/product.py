@@ -94,16 +94,17 @@ def linear(corpus):
 
 
 def attention(corpus):
+    op = "scaled_dot_product_attention"
     for what, lead, queries, keys, depth, width, dims in (
         ("one head", (2,), 3, 4, 5, 2, {"q": "n, 3, 5", "k": "n, 4, 5", "v": "n, 4, 2"}),
         ("heads", (2, 3), 3, 3, 4, 4, {k: "n, 3, 3, 4" for k in "qkv"}),
         ("no batch", (), 4, 2, 3, 3, None),
     ):
-        draw = corpus.draw("attention", what)
+        draw = corpus.draw(op, what)
         inputs = {
             "q": draw.floats(*lead, queries, depth),
             "k": draw.floats(*lead, keys, depth),
             "v": draw.floats(*lead, keys, width),
         }
         call = lambda q, k, v: torch.softmax(q @ k.mT / math.sqrt(depth), -1) @ v
-        corpus.add("attention", what, "y = attention q, k, v", inputs, call, dims=dims)
+        corpus.add(op, what, f"y = {op} q, k, v", inputs, call, dims=dims)

@@ -23,7 +23,10 @@ impl Kernel for Constant {
             _ => None,
         };
         let values = numbers(value).ok_or_else(wrong)?;
-        let list = matches!(value, syncarp_ir::Attr::Ints(_) | syncarp_ir::Attr::Floats(_));
+        let list = matches!(
+            value,
+            syncarp_ir::Attr::Ints(_) | syncarp_ir::Attr::Floats(_)
+        );
         if list && values.len() != result.len() {
             let (count, dims) = (values.len(), &result.dims);
             return Err(KernelError(format!("{count} values do not fill {dims:?}")));
@@ -68,8 +71,15 @@ mod tests {
 
     fn constant(dtype: DType, dims: &[usize], value: Attr) -> Result<Buffer<f32>, KernelError> {
         let attrs = Attrs::new().with("value", value);
-        let results = [Arg { dtype, dims: dims.to_vec() }];
-        let spec = Spec { attrs: &attrs, operands: &[], results: &results };
+        let results = [Arg {
+            dtype,
+            dims: dims.to_vec(),
+        }];
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &[],
+            results: &results,
+        };
         Ok(run_once::<f32, Constant>(&spec, &[])?.remove(0))
     }
 
@@ -79,10 +89,19 @@ mod tests {
         assert_eq!(full, Buffer::Real(vec![1.5; 4]));
         let list = constant(DType::I64, &[2], vec![3i64, i64::MAX].into()).unwrap();
         assert_eq!(list, Buffer::Int(vec![3, i64::MAX]));
-        assert_eq!(constant(DType::Bool, &[], Attr::Bool(true)).unwrap(), Buffer::Bool(vec![1]));
-        assert_eq!(constant(DType::U8, &[1], Attr::Int(257)).unwrap(), Buffer::Int(vec![1]));
+        assert_eq!(
+            constant(DType::Bool, &[], Attr::Bool(true)).unwrap(),
+            Buffer::Bool(vec![1])
+        );
+        assert_eq!(
+            constant(DType::U8, &[1], Attr::Int(257)).unwrap(),
+            Buffer::Int(vec![1])
+        );
         let none: Vec<f64> = Vec::new();
-        assert_eq!(constant(DType::F32, &[0], none.into()).unwrap(), Buffer::Real(vec![]));
+        assert_eq!(
+            constant(DType::F32, &[0], none.into()).unwrap(),
+            Buffer::Real(vec![])
+        );
         assert!(constant(DType::F32, &[3], vec![1.0, 2.0].into()).is_err());
     }
 }

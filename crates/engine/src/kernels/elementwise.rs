@@ -142,7 +142,9 @@ impl Kernel for LogicalNot {
     const OP: &'static str = "logical_not";
 
     fn prepare<T: Real>(_: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-        Ok(Prepared::new(|io| map(io.bool(0), io.out_bool(0), |x: u8| x ^ 1)))
+        Ok(Prepared::new(|io| {
+            map(io.bool(0), io.out_bool(0), |x: u8| x ^ 1)
+        }))
     }
 }
 
@@ -158,13 +160,34 @@ impl Kernel for Where {
         let walk = walk::<3>(spec, 0)?;
         Ok(match Class::of(spec.results[0].dtype) {
             Class::Real => Prepared::new(move |io| {
-                zip3(&walk, io.bool(0), io.real(1), io.real(2), io.out(0), choose::<T>);
+                zip3(
+                    &walk,
+                    io.bool(0),
+                    io.real(1),
+                    io.real(2),
+                    io.out(0),
+                    choose::<T>,
+                );
             }),
             Class::Int => Prepared::new(move |io| {
-                zip3(&walk, io.bool(0), io.int(1), io.int(2), io.out_int(0), choose::<i64>);
+                zip3(
+                    &walk,
+                    io.bool(0),
+                    io.int(1),
+                    io.int(2),
+                    io.out_int(0),
+                    choose::<i64>,
+                );
             }),
             Class::Bool => Prepared::new(move |io| {
-                zip3(&walk, io.bool(0), io.bool(1), io.bool(2), io.out_bool(0), choose::<u8>);
+                zip3(
+                    &walk,
+                    io.bool(0),
+                    io.bool(1),
+                    io.bool(2),
+                    io.out_bool(0),
+                    choose::<u8>,
+                );
             }),
         })
     }
@@ -222,7 +245,11 @@ impl Kernel for Cast {
                 map(io.int(0), io.out_bool(0), |x: i64| u8::from(x != 0));
             }),
             (Class::Bool, Class::Real) => Prepared::new(|io| {
-                map(io.bool(0), io.out(0), |x: u8| if x != 0 { T::ONE } else { T::ZERO });
+                map(
+                    io.bool(0),
+                    io.out(0),
+                    |x: u8| if x != 0 { T::ONE } else { T::ZERO },
+                );
             }),
             (Class::Bool, Class::Int) => Prepared::new(|io| {
                 map(io.bool(0), io.out_int(0), |x: u8| i64::from(x));
@@ -250,7 +277,9 @@ pub(crate) fn same_length(a: &Arg, b: &Arg) -> Result<(), KernelError> {
         return Ok(());
     }
     let (a, b) = (&a.dims, &b.dims);
-    Err(KernelError(format!("dims {a:?} and {b:?} have different numbers of elements")))
+    Err(KernelError(format!(
+        "dims {a:?} and {b:?} have different numbers of elements"
+    )))
 }
 
 pub(super) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError> {
@@ -290,11 +319,16 @@ mod tests {
     use crate::kernel::{Buffer, run_once};
 
     fn arg(dtype: DType, dims: &[usize]) -> Arg {
-        Arg { dtype, dims: dims.to_vec() }
+        Arg {
+            dtype,
+            dims: dims.to_vec(),
+        }
     }
 
     fn floats(n: usize, salt: usize) -> Vec<f64> {
-        (0..n).map(|i| ((i * 37 + salt * 11) % 19) as f64 - 9.0).collect()
+        (0..n)
+            .map(|i| ((i * 37 + salt * 11) % 19) as f64 - 9.0)
+            .collect()
     }
 
     /// The element of a broadcast tensor at a place in the result, by the definition.
@@ -305,7 +339,10 @@ mod tests {
             place /= result[d];
         }
         let index = &index[result.len() - dims.len()..];
-        let flat = dims.iter().zip(index).fold(0, |f, (d, i)| f * d + if *d == 1 { 0 } else { *i });
+        let flat = dims
+            .iter()
+            .zip(index)
+            .fold(0, |f, (d, i)| f * d + if *d == 1 { 0 } else { *i });
         tensor[flat]
     }
 
@@ -330,11 +367,19 @@ mod tests {
             let attrs = Attrs::new();
             let operands = [arg(DType::F64, a), arg(DType::F64, b)];
             let results = [arg(DType::F64, y)];
-            let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &operands,
+                results: &results,
+            };
             let buffers = [Buffer::Real(x.clone()), Buffer::Real(z.clone())];
             let want = |f: &dyn Fn(f64, f64) -> f64| {
                 let n: usize = y.iter().product();
-                Buffer::Real((0..n).map(|i| f(at(&x, a, y, i), at(&z, b, y, i))).collect())
+                Buffer::Real(
+                    (0..n)
+                        .map(|i| f(at(&x, a, y, i), at(&z, b, y, i)))
+                        .collect(),
+                )
             };
             let got = run_once::<f64, Sub>(&spec, &buffers).unwrap();
             assert_eq!(got[0], want(&|a, b| a - b), "{a:?} {b:?}");
@@ -343,7 +388,11 @@ mod tests {
             let got = run_once::<f64, Minimum>(&spec, &buffers).unwrap();
             assert_eq!(got[0], want(&|a, b| a.min(b)), "{a:?} {b:?}");
             let results = [arg(DType::Bool, y)];
-            let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &operands,
+                results: &results,
+            };
             let got = run_once::<f64, Lt>(&spec, &buffers).unwrap();
             let n: usize = y.iter().product();
             let less = (0..n).map(|i| u8::from(at(&x, a, y, i) < at(&z, b, y, i)));
@@ -356,13 +405,18 @@ mod tests {
         for (a, b, y) in SHAPES {
             for c in [*a, *b, *y] {
                 let n: usize = y.iter().product();
-                let condition: Vec<u8> =
-                    (0..c.iter().product::<usize>()).map(|i| (i % 3 == 1) as u8).collect();
+                let condition: Vec<u8> = (0..c.iter().product::<usize>())
+                    .map(|i| (i % 3 == 1) as u8)
+                    .collect();
                 let (x, z) = (floats(a.iter().product(), 3), floats(b.iter().product(), 4));
                 let attrs = Attrs::new();
                 let operands = [arg(DType::Bool, c), arg(DType::F32, a), arg(DType::F32, b)];
                 let results = [arg(DType::F32, y)];
-                let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+                let spec = Spec {
+                    attrs: &attrs,
+                    operands: &operands,
+                    results: &results,
+                };
                 let buffers = [
                     Buffer::Bool(condition.clone()),
                     Buffer::Real(x.clone()),
@@ -382,9 +436,16 @@ mod tests {
         let attrs = Attrs::new();
         let operands = [arg(DType::F64, &[a.len()]), arg(DType::F64, &[b.len()])];
         let results = [arg(DType::F64, &[a.len()])];
-        let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
         let buffers = [Buffer::Real(a.to_vec()), Buffer::Real(b.to_vec())];
-        run_once::<f64, K>(&spec, &buffers).unwrap()[0].real().unwrap().to_vec()
+        run_once::<f64, K>(&spec, &buffers).unwrap()[0]
+            .real()
+            .unwrap()
+            .to_vec()
     }
 
     #[test]
@@ -416,7 +477,11 @@ mod tests {
     fn whole<K: Kernel>(dtype: DType, a: i64, b: i64) -> i64 {
         let attrs = Attrs::new();
         let (operands, results) = ([arg(dtype, &[1]), arg(dtype, &[1])], [arg(dtype, &[1])]);
-        let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
         let got = run_once::<f32, K>(&spec, &[Buffer::Int(vec![a]), Buffer::Int(vec![b])]);
         match &got.unwrap()[0] {
             Buffer::Int(v) => v[0],
@@ -428,7 +493,10 @@ mod tests {
     fn integers_wrap_and_never_stop_the_program() {
         assert_eq!(whole::<Add>(DType::U8, 250, 10), 4);
         assert_eq!(whole::<Mul>(DType::I8, 100, 2), -56);
-        assert_eq!(whole::<Sub>(DType::I32, i64::from(i32::MIN), 1), i64::from(i32::MAX));
+        assert_eq!(
+            whole::<Sub>(DType::I32, i64::from(i32::MIN), 1),
+            i64::from(i32::MAX)
+        );
         assert_eq!(whole::<Add>(DType::I64, i64::MAX, 1), i64::MIN);
         assert_eq!(whole::<Div>(DType::I64, -7, 2), -3);
         assert_eq!(whole::<Div>(DType::I64, 7, 0), 0);
@@ -441,19 +509,47 @@ mod tests {
         let attrs = Attrs::new();
         let cast = |from: DType, to: DType, x: Buffer<f32>, n: usize| {
             let (operands, results) = ([arg(from, &[n])], [arg(to, &[n])]);
-            let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &operands,
+                results: &results,
+            };
             run_once::<f32, Cast>(&spec, &[x]).unwrap().remove(0)
         };
         let x = || Buffer::Real(vec![-1.7, 300.0, f32::NAN, 0.0]);
-        assert_eq!(cast(DType::F32, DType::U8, x(), 4), Buffer::Int(vec![0, 255, 0, 0]));
-        assert_eq!(cast(DType::F32, DType::I64, x(), 4), Buffer::Int(vec![-1, 300, 0, 0]));
-        assert_eq!(cast(DType::F32, DType::Bool, x(), 4), Buffer::Bool(vec![1, 1, 1, 0]));
+        assert_eq!(
+            cast(DType::F32, DType::U8, x(), 4),
+            Buffer::Int(vec![0, 255, 0, 0])
+        );
+        assert_eq!(
+            cast(DType::F32, DType::I64, x(), 4),
+            Buffer::Int(vec![-1, 300, 0, 0])
+        );
+        assert_eq!(
+            cast(DType::F32, DType::Bool, x(), 4),
+            Buffer::Bool(vec![1, 1, 1, 0])
+        );
         let n = || Buffer::Int(vec![-1, 300]);
-        assert_eq!(cast(DType::I64, DType::U8, n(), 2), Buffer::Int(vec![255, 44]));
-        assert_eq!(cast(DType::I64, DType::F32, n(), 2), Buffer::Real(vec![-1.0, 300.0]));
-        assert_eq!(cast(DType::I64, DType::Bool, n(), 2), Buffer::Bool(vec![1, 1]));
+        assert_eq!(
+            cast(DType::I64, DType::U8, n(), 2),
+            Buffer::Int(vec![255, 44])
+        );
+        assert_eq!(
+            cast(DType::I64, DType::F32, n(), 2),
+            Buffer::Real(vec![-1.0, 300.0])
+        );
+        assert_eq!(
+            cast(DType::I64, DType::Bool, n(), 2),
+            Buffer::Bool(vec![1, 1])
+        );
         let t = || Buffer::Bool(vec![0, 1]);
-        assert_eq!(cast(DType::Bool, DType::F32, t(), 2), Buffer::Real(vec![0.0, 1.0]));
-        assert_eq!(cast(DType::Bool, DType::I8, t(), 2), Buffer::Int(vec![0, 1]));
+        assert_eq!(
+            cast(DType::Bool, DType::F32, t(), 2),
+            Buffer::Real(vec![0.0, 1.0])
+        );
+        assert_eq!(
+            cast(DType::Bool, DType::I8, t(), 2),
+            Buffer::Int(vec![0, 1])
+        );
     }
 }

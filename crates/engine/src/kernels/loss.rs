@@ -154,3 +154,197 @@ impl Kernel for Correct {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::{Attrs, DType};
+
+    use super::*;
+    use crate::kernel::{Arg, Buffer, run_once};
+
+    const DIMS: [usize; 3] = [3, 4, 2];
+    const TARGET: [i64; 6] = [0, 3, 1, 1, 2, 0];
+
+    fn logits() -> Vec<f64> {
+        (0..24).map(|i| f64::from(i * 7 % 13) * 0.3 - 1.5).collect()
+    }
+
+    fn real(dims: &[usize]) -> Arg {
+        Arg {
+            dtype: DType::F64,
+            dims: dims.to_vec(),
+        }
+    }
+
+    fn targets(target: &[i64]) -> Arg {
+        Arg {
+            dtype: DType::I64,
+            dims: vec![target.len() / 2, 2],
+        }
+    }
+
+    fn attrs(smoothing: f64) -> Attrs {
+        Attrs::new().with("label_smoothing", smoothing)
+    }
+
+    fn cross_entropy(x: &[f64], target: &[i64], smoothing: f64) -> (f64, Vec<f64>) {
+        let dims = [x.len() / 8, 4, 2];
+        let operands = [real(&dims), targets(target)];
+        let results = [real(&[]), real(&dims)];
+        let attrs = attrs(smoothing);
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let values = [Buffer::Real(x.to_vec()), Buffer::Int(target.to_vec())];
+        let out = run_once::<f64, CrossEntropy>(&spec, &values).unwrap();
+        (out[0].real().unwrap()[0], out[1].real().unwrap().to_vec())
+    }
+
+    fn gradient(log_probs: &[f64], target: &[i64], dloss: f64, smoothing: f64) -> Vec<f64> {
+        let operands = [real(&DIMS), targets(target), real(&[])];
+        let results = [real(&DIMS)];
+        let attrs = attrs(smoothing);
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let values = [
+            Buffer::Real(log_probs.to_vec()),
+            Buffer::Int(target.to_vec()),
+            Buffer::Real(vec![dloss]),
+        ];
+        let out = run_once::<f64, CrossEntropyGrad>(&spec, &values).unwrap();
+        out[0].real().unwrap().to_vec()
+    }
+
+    #[test]
+    fn the_loss_is_the_mean_over_all_targets() {
+        let x = logits();
+        for smoothing in [0.0, 0.2] {
+            let (loss, log_probs) = cross_entropy(&x, &TARGET, smoothing);
+            let mut total = 0.0;
+            for (i, class) in TARGET.iter().enumerate() {
+                let at = |c: usize| x[i / 2 * 8 + c * 2 + i % 2];
+                let norm = (0..4).map(|c| at(c).exp()).sum::<f64>().ln();
+                total += (1.0 - smoothing) * (norm - at(*class as usize));
+                total += smoothing / 4.0 * (0..4).map(|c| norm - at(c)).sum::<f64>();
+                for c in 0..4 {
+                    let got = log_probs[i / 2 * 8 + c * 2 + i % 2];
+                    assert!((got - (at(c) - norm)).abs() < 1e-13);
+                }
+            }
+            assert!((loss - total / 6.0).abs() < 1e-13, "{loss} {total}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences() {
+        let x = logits();
+        for smoothing in [0.0, 0.2] {
+            let (_, log_probs) = cross_entropy(&x, &TARGET, smoothing);
+            let exact = gradient(&log_probs, &TARGET, 1.7, smoothing);
+            for i in 0..x.len() {
+                let moved = |h: f64| {
+                    let mut x = x.clone();
+                    x[i] += h;
+                    cross_entropy(&x, &TARGET, smoothing).0
+                };
+                let slope = 1.7 * (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                assert!((exact[i] - slope).abs() < 1e-8, "{i}: {} {slope}", exact[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_outside_the_classes_makes_nan_of_its_own_column() {
+        let x = logits();
+        for wrong in [4, -1, -100, i64::MAX, i64::MIN] {
+            let mut target = TARGET;
+            target[2] = wrong;
+            let (loss, log_probs) = cross_entropy(&x, &target, 0.0);
+            assert!(loss.is_nan());
+            let dx = gradient(&log_probs, &target, 1.0, 0.0);
+            for (i, dx) in dx.iter().enumerate() {
+                // The third target is the first column of the second image.
+                assert_eq!(dx.is_nan(), i / 8 == 1 && i % 2 == 0);
+            }
+        }
+        assert!(cross_entropy(&[], &[], 0.0).0.is_nan());
+    }
+
+    #[test]
+    fn the_negative_log_likelihood_takes_log_probabilities_as_they_are() {
+        let log_probs = logits();
+        let attrs = Attrs::new();
+        let operands = [real(&DIMS), targets(&TARGET)];
+        let results = [real(&[])];
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let values = [
+            Buffer::Real(log_probs.clone()),
+            Buffer::Int(TARGET.to_vec()),
+        ];
+        let out = run_once::<f64, NllLoss>(&spec, &values).unwrap();
+        let at = |i: usize, c: i64| log_probs[i / 2 * 8 + c as usize * 2 + i % 2];
+        let want = TARGET
+            .iter()
+            .enumerate()
+            .map(|(i, c)| -at(i, *c))
+            .sum::<f64>()
+            / 6.0;
+        assert!((out[0].real().unwrap()[0] - want).abs() < 1e-14);
+
+        let operands = [targets(&TARGET), real(&[])];
+        let results = [real(&DIMS)];
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let values = [Buffer::Int(TARGET.to_vec()), Buffer::Real(vec![3.0])];
+        let out = run_once::<f64, NllLossGrad>(&spec, &values).unwrap();
+        for (i, dx) in out[0].real().unwrap().iter().enumerate() {
+            let hit = TARGET[i / 8 * 2 + i % 2] == (i / 2 % 4) as i64;
+            assert_eq!(*dx, if hit { -0.5 } else { 0.0 });
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_counts_and_nan_is_the_largest() {
+        let nan = f64::NAN;
+        let rows = [
+            [1.0, 5.0, 5.0],
+            [1.0, 5.0, 5.0],
+            [nan, 9.0, nan],
+            [0.0, 0.0, 0.0],
+            [9.0; 3],
+        ];
+        let target = [1, 2, 0, 0, 7];
+        let attrs = Attrs::new();
+        let operands = [
+            real(&[5, 3]),
+            Arg {
+                dtype: DType::I64,
+                dims: vec![5],
+            },
+        ];
+        let results = [real(&[])];
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let values = [
+            Buffer::Real(rows.as_flattened().to_vec()),
+            Buffer::Int(target.to_vec()),
+        ];
+        let out = run_once::<f64, Correct>(&spec, &values).unwrap();
+        assert_eq!(out[0].real().unwrap(), [3.0]);
+    }
+}

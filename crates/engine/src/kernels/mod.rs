@@ -2,11 +2,16 @@
 
 mod constant;
 mod elementwise;
+mod fold;
+mod embedding;
 mod linear;
 mod loss;
 mod optimizer;
 mod product;
 mod random;
+mod parts;
+mod reduce;
+mod scan;
 mod shape;
 mod softmax;
 mod tile;
@@ -24,10 +29,14 @@ pub fn standard() -> Result<KernelRegistry, KernelError> {
     let mut registry = KernelRegistry::new();
     constant::register(&mut registry)?;
     elementwise::register(&mut registry)?;
+    embedding::register(&mut registry)?;
     linear::register(&mut registry)?;
     loss::register(&mut registry)?;
     optimizer::register(&mut registry)?;
     random::register(&mut registry)?;
+    parts::register(&mut registry)?;
+    reduce::register(&mut registry)?;
+    scan::register(&mut registry)?;
     shape::register(&mut registry)?;
     softmax::register(&mut registry)?;
     unary::register(&mut registry)?;

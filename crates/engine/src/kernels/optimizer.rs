@@ -119,3 +119,85 @@ wide! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::{Attrs, DType};
+
+    use super::*;
+    use crate::kernel::{Arg, Buffer, run_once};
+
+    fn run<K: Kernel>(attrs: Attrs, tensors: &[&[f64]], scalars: &[f64]) -> Vec<Vec<f64>> {
+        let arg = |dims: Vec<usize>| Arg {
+            dtype: DType::F64,
+            dims,
+        };
+        let full = arg(vec![tensors[0].len()]);
+        let mut operands = vec![full.clone(); tensors.len()];
+        operands.resize(tensors.len() + scalars.len(), arg(vec![]));
+        // sgd has no slots, momentum one, Adam two; each comes back beside the parameter.
+        let results = vec![full; tensors.len() - 1];
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let mut values: Vec<_> = tensors.iter().map(|t| Buffer::Real(t.to_vec())).collect();
+        values.extend(scalars.iter().map(|s| Buffer::Real(vec![*s])));
+        let out = run_once::<f64, K>(&spec, &values).unwrap();
+        out.iter().map(|b| b.real().unwrap().to_vec()).collect()
+    }
+
+    fn close(got: &[f64], want: &[f64]) {
+        for (got, want) in got.iter().zip(want) {
+            assert!((got - want).abs() <= 1e-12 * want.abs(), "{got} {want}");
+        }
+        assert_eq!(got.len(), want.len());
+    }
+
+    #[test]
+    fn sgd_decays_and_descends() {
+        let out = run::<Sgd>(Attrs::new(), &[&[1.0, -2.0], &[0.5, 1.0]], &[0.1, 0.01]);
+        close(&out[0], &[1.0 - 0.1 * 0.51, -2.0 - 0.1 * 0.98]);
+    }
+
+    #[test]
+    fn momentum_follows_the_formula_with_and_without_nesterov() {
+        let tensors: [&[f64]; 3] = [&[1.0], &[0.5], &[0.2]];
+        let scalars = [0.1, 0.01, 0.9, 0.25];
+        let g = 0.5 + 0.01;
+        let buffer = 0.9 * 0.2 + 0.75 * g;
+        let plain = run::<SgdMomentum>(Attrs::new(), &tensors, &scalars);
+        close(&plain[0], &[1.0 - 0.1 * buffer]);
+        close(&plain[1], &[buffer]);
+        let attrs = Attrs::new().with("nesterov", true);
+        let ahead = run::<SgdMomentum>(attrs, &tensors, &scalars);
+        close(&ahead[0], &[1.0 - 0.1 * (g + 0.9 * buffer)]);
+        close(&ahead[1], &[buffer]);
+    }
+
+    #[test]
+    fn adam_follows_the_formula_coupled_and_decoupled() {
+        let tensors: [&[f64]; 4] = [&[1.0], &[0.5], &[0.2], &[0.3]];
+        let (step, b1, b2, eps, decay, root, lr) = (0.02, 0.9, 0.99, 1e-8, 0.1, 0.4, 0.01);
+        let scalars = [step, b1, b2, eps, decay, root, lr];
+        for decoupled in [false, true] {
+            let attrs = Attrs::new().with("decoupled", decoupled);
+            let out = run::<Adam>(attrs, &tensors, &scalars);
+            let g = if decoupled { 0.5 } else { 0.5 + decay };
+            let p = if decoupled { 1.0 - lr * decay } else { 1.0 };
+            let (m, v): (f64, f64) = (0.2 + 0.1 * (g - 0.2), b2 * 0.3 + 0.01 * g * g);
+            close(&out[1], &[m]);
+            close(&out[2], &[v]);
+            close(&out[0], &[p - step * m / (v.sqrt() / root + eps)]);
+        }
+    }
+
+    #[test]
+    fn nothing_to_update_is_no_mistake() {
+        assert_eq!(
+            run::<Sgd>(Attrs::new(), &[&[], &[]], &[0.1, 0.0]),
+            [vec![0.0; 0]]
+        );
+    }
+}

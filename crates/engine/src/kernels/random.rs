@@ -20,7 +20,9 @@ impl Kernel for Dropout {
         let stream = stream.ok_or_else(|| KernelError("`stream` is missing".to_owned()))?;
         if stream.seed.is_none() {
             let path = &stream.path;
-            return Err(KernelError(format!("the stream of `{path}` has no seed yet")));
+            return Err(KernelError(format!(
+                "the stream of `{path}` has no seed yet"
+            )));
         }
         let key = stream.generator_key();
         Ok(Prepared::new(move |io| {
@@ -58,15 +60,29 @@ mod tests {
     use crate::kernel::{Arg, Buffer, run_once};
 
     fn drop(x: &[f32], p: f32, step: i64, seed: Option<u64>) -> Result<Vec<Vec<f32>>, KernelError> {
-        let stream = StreamKey { seed, path: "drop".into(), occurrence: 1 };
+        let stream = StreamKey {
+            seed,
+            path: "drop".into(),
+            occurrence: 1,
+        };
         let attrs = Attrs::new().with("stream", stream);
-        let arg = |dtype, dims: &[usize]| Arg { dtype, dims: dims.to_vec() };
+        let arg = |dtype, dims: &[usize]| Arg {
+            dtype,
+            dims: dims.to_vec(),
+        };
         let full = arg(DType::F32, &[x.len()]);
         let operands = [full.clone(), arg(DType::F32, &[]), arg(DType::I64, &[])];
         let results = [full.clone(), full];
-        let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
-        let values =
-            [Buffer::Real(x.to_vec()), Buffer::Real(vec![p]), Buffer::Int(vec![step])];
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let values = [
+            Buffer::Real(x.to_vec()),
+            Buffer::Real(vec![p]),
+            Buffer::Int(vec![step]),
+        ];
         let out = run_once::<f32, Dropout>(&spec, &values)?;
         Ok(out.iter().map(|b| b.real().unwrap().to_vec()).collect())
     }
@@ -75,7 +91,11 @@ mod tests {
     fn it_draws_one_word_an_element_from_the_stream_of_the_step() {
         let x: Vec<f32> = (0..1000).map(|i| i as f32 + 1.0).collect();
         let out = drop(&x, 0.3, 5, Some(9)).unwrap();
-        let stream = StreamKey { seed: Some(9), path: "drop".into(), occurrence: 1 };
+        let stream = StreamKey {
+            seed: Some(9),
+            path: "drop".into(),
+            occurrence: 1,
+        };
         let mut rng = stream.at(5);
         for i in 0..x.len() {
             let kept = unit(rng.next_u32()) >= f64::from(0.3f32);
@@ -91,7 +111,11 @@ mod tests {
         let x = [1.0, 2.0, 3.0];
         assert_eq!(drop(&x, 1.0, 0, Some(0)).unwrap(), [[0.0; 3], [0.0; 3]]);
         assert_eq!(drop(&x, 0.0, 0, Some(0)).unwrap(), [x, [1.0; 3]]);
-        assert!(drop(&x, f32::NAN, 0, Some(0)).unwrap()[0].iter().all(|y| y.is_nan()));
+        assert!(
+            drop(&x, f32::NAN, 0, Some(0)).unwrap()[0]
+                .iter()
+                .all(|y| y.is_nan())
+        );
         assert!(drop(&[], 0.5, 0, Some(0)).unwrap()[0].is_empty());
         assert!(drop(&x, 0.5, 0, None).unwrap_err().0.contains("no seed"));
     }

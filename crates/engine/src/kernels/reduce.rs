@@ -1,255 +1,12 @@
-//! Kernels that make one element of many. The order of every sum is fixed by the shape alone.
+//! Kernels of sums, means, products and extremes over axes.
 
 use super::elementwise::wrapped;
-use super::shape::axis;
-use super::walk::{map, strides, vectorised};
+use super::fold::{Combine, Larger, Plan, Plus, Smaller, Squares, Times, Whole, reduce};
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
 
-/// How many partial results a row has: two registers of f32, so that operations overlap.
-const LANES: usize = 16;
-
-/// How many rows are combined one after the other before the result joins the others. Sums of many
-/// rows so lose no more digits than sums of this many and of their number by this.
-const BLOCK: usize = 64;
-
-/// A shape as the reduction sees it: dims of size 1 left out, neighbours that are both reduced or
-/// both kept joined, and how far apart results lie (zero where reduced).
-struct Plan {
-    /// Size, distance in the operand, distance in the result.
-    dims: Vec<(usize, usize, usize)>,
-    /// The number of results.
-    results: usize,
-}
-
-impl Plan {
-    fn new(dims: &[usize], reduced: &[bool]) -> Self {
-        let mut joined: Vec<(usize, bool)> = Vec::new();
-        for (size, reduced) in dims.iter().zip(reduced).filter(|(size, _)| **size != 1) {
-            match joined.last_mut() {
-                Some((count, same)) if same == reduced => *count *= size,
-                _ => joined.push((*size, *reduced)),
-            }
-        }
-        let (mut operand, mut result) = (1, 1);
-        let mut dims = Vec::new();
-        for (size, reduced) in joined.iter().rev() {
-            dims.push((*size, operand, if *reduced { 0 } else { result }));
-            operand *= size;
-            if !reduced {
-                result *= size;
-            }
-        }
-        dims.reverse();
-        Plan { dims, results: result }
-    }
-
-    /// Where scratch memory is needed: for the results of one block of rows of the outermost
-    /// reduced dim, if that has several blocks.
-    fn scratch(&self) -> usize {
-        let outer = self.dims.iter().position(|(_, _, result)| *result == 0);
-        match outer {
-            Some(at) if at + 1 < self.dims.len() && self.dims[at].0 > BLOCK => {
-                self.dims[at + 1..].iter().filter(|d| d.2 > 0).map(|d| d.0).product()
-            }
-            _ => 0,
-        }
-    }
-}
-
-/// How elements are combined.
-trait Combine<E>: Copy {
-    /// What combines with an element to that element.
-    fn neutral(self) -> E;
-    /// The part of an element.
-    fn part(self, x: E) -> E;
-    /// Two parts in one.
-    fn join(self, a: E, b: E) -> E;
-}
-
-macro_rules! combine {
-    ($($(#[$meta:meta])* $name:ident: $neutral:expr, |$x:ident| $part:expr, |$a:ident, $b:ident| $join:expr;)*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy)]
-        struct $name;
-
-        impl<T: Real> Combine<T> for $name {
-            #[inline(always)]
-            fn neutral(self) -> T {
-                $neutral
-            }
-            #[inline(always)]
-            fn part(self, $x: T) -> T {
-                $part
-            }
-            #[inline(always)]
-            fn join(self, $a: T, $b: T) -> T {
-                $join
-            }
-        }
-    )*};
-}
-
-combine! {
-    Plus: T::ZERO, |x| x, |a, b| a + b;
-    Squares: T::ZERO, |x| x * x, |a, b| a + b;
-    Times: T::ONE, |x| x, |a, b| a * b;
-    /// NaN, once there, stays.
-    Larger: T::NEG_INFINITY, |x| x, |a, b| if (b > a) | b.is_nan() { b } else { a };
-    /// NaN, once there, stays.
-    Smaller: -T::NEG_INFINITY, |x| x, |a, b| if (b < a) | b.is_nan() { b } else { a };
-}
-
-/// A combination of integers.
-#[derive(Clone, Copy)]
-struct Whole {
-    neutral: i64,
-    join: fn(i64, i64) -> i64,
-}
-
-impl Combine<i64> for Whole {
-    fn neutral(self) -> i64 {
-        self.neutral
-    }
-    fn part(self, x: i64) -> i64 {
-        x
-    }
-    fn join(self, a: i64, b: i64) -> i64 {
-        (self.join)(a, b)
-    }
-}
-
-/// All elements of a row combined: in lanes, and a long row in halves.
-#[inline(always)]
-fn row<E: Copy, C: Combine<E>>(x: &[E], c: C) -> E {
-    let mut lanes = [c.neutral(); LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    if chunks.len() <= BLOCK {
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = c.join(*lane, c.part(*x));
-            }
-        }
-    } else {
-        for block in chunks.chunks(BLOCK) {
-            let mut part = [c.neutral(); LANES];
-            for chunk in block {
-                for (lane, x) in part.iter_mut().zip(chunk) {
-                    *lane = c.join(*lane, c.part(*x));
-                }
-            }
-            for (lane, part) in lanes.iter_mut().zip(part) {
-                *lane = c.join(*lane, part);
-            }
-        }
-    }
-    for (lane, x) in lanes.iter_mut().zip(rest) {
-        *lane = c.join(*lane, c.part(*x));
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] = c.join(lanes[i], lanes[i + width]);
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-vectorised! {
-    /// Rows of one length combined to one element each.
-    fn rows[E: Copy](x: &[E], length: usize, out: &mut [E], c: C) where [C: Combine<E>] {
-        for (x, out) in x.chunks_exact(length).zip(out) {
-            *out = c.join(*out, row(x, c));
-        }
-    }
-}
-
-vectorised! {
-    /// Rows one after the other combined to one row.
-    fn columns[E: Copy](x: &[E], out: &mut [E], c: C) where [C: Combine<E>] {
-        let length = out.len();
-        let mut quads = x.chunks_exact(4 * length);
-        for quad in &mut quads {
-            let (ab, cd) = quad.split_at(2 * length);
-            let ((a, b), (d, e)) = (ab.split_at(length), cd.split_at(length));
-            for ((((out, a), b), d), e) in out.iter_mut().zip(a).zip(b).zip(d).zip(e) {
-                let left = c.join(c.part(*a), c.part(*b));
-                let right = c.join(c.part(*d), c.part(*e));
-                *out = c.join(*out, c.join(left, right));
-            }
-        }
-        for x in quads.remainder().chunks_exact(length) {
-            for (out, x) in out.iter_mut().zip(x) {
-                *out = c.join(*out, c.part(*x));
-            }
-        }
-    }
-}
-
-/// Combines `x`, which has the given dims, into the results.
-fn combine<E: Copy, C: Combine<E>>(
-    dims: &[(usize, usize, usize)],
-    x: &[E],
-    out: &mut [E],
-    c: C,
-) {
-    match dims {
-        [] => out[0] = c.join(out[0], c.part(x[0])),
-        [(_, _, 0)] => rows(x, x.len(), out, c),
-        [(_, _, _)] => columns(x, out, c),
-        [(_, _, result), (length, _, 0)] if *result > 0 => rows(x, *length, out, c),
-        [(_, _, 0), (_, _, result)] if *result > 0 => columns(x, out, c),
-        [(_, operand, result), rest @ ..] => {
-            let width = if *result > 0 { *result } else { out.len() };
-            for (i, x) in x.chunks_exact(*operand).enumerate() {
-                let at = i * result;
-                combine(rest, x, &mut out[at..at + width], c);
-            }
-        }
-    }
-}
-
-/// Combines `x` into the results, the outermost reduced dim block by block.
-fn reduce<E: Copy, C: Combine<E>>(plan: &Plan, x: &[E], out: &mut [E], part: &mut [E], c: C) {
-    out.fill(c.neutral());
-    if x.is_empty() {
-        return;
-    }
-    match plan.dims[..] {
-        // A leading kept dim: each of its places is a reduction of its own.
-        [(_, operand, result), ref rest @ ..] if result > 0 && !part.is_empty() => {
-            for (x, out) in x.chunks_exact(operand).zip(out.chunks_exact_mut(result)) {
-                blocks(rest, x, out, part, c);
-            }
-        }
-        ref dims if !part.is_empty() => blocks(dims, x, out, part, c),
-        ref dims => combine(dims, x, out, c),
-    }
-}
-
-fn blocks<E: Copy, C: Combine<E>>(
-    dims: &[(usize, usize, usize)],
-    x: &[E],
-    out: &mut [E],
-    part: &mut [E],
-    c: C,
-) {
-    let [(_, operand, _), ..] = dims else {
-        return;
-    };
-    let part = &mut part[..out.len()];
-    for x in x.chunks(BLOCK * operand) {
-        part.fill(c.neutral());
-        combine(dims, x, part, c);
-        for (out, part) in out.iter_mut().zip(&*part) {
-            *out = c.join(*out, *part);
-        }
-    }
-}
-
 /// Which dims of operand 0 the attribute `axes` names; all where it is left out.
-fn reduced(spec: &Spec<'_>) -> Result<Vec<bool>, KernelError> {
+pub(super) fn reduced(spec: &Spec<'_>) -> Result<Vec<bool>, KernelError> {
     let rank = spec.operands[0].dims.len();
     let Some(axes) = spec.attrs.ints("axes") else {
         return Ok(vec![true; rank]);
@@ -284,16 +41,18 @@ fn reduction<T: Real, C: Combine<T> + Send + Sync + 'static>(
     let plan = planned(spec, reduced)?;
     let dtype = spec.results[0].dtype;
     match (Class::of(dtype), whole) {
-        (Class::Real, _) => {
-            Ok(Prepared::with_scratch(plan.scratch(), move |io| {
-                let part = if plan.scratch() > 0 { io.scratch() } else { &mut [] };
-                let out = io.out(0);
-                reduce(&plan, io.real(0), out, part, c);
-                if let Some(divisor) = divisor {
-                    out.iter_mut().for_each(|y| *y /= divisor);
-                }
-            }))
-        }
+        (Class::Real, _) => Ok(Prepared::with_scratch(plan.scratch(), move |io| {
+            let part = if plan.scratch() > 0 {
+                io.scratch()
+            } else {
+                &mut []
+            };
+            let out = io.out(0);
+            reduce(&plan, io.real(0), out, part, c);
+            if let Some(divisor) = divisor {
+                out.iter_mut().for_each(|y| *y /= divisor);
+            }
+        })),
         // Integers wrap and lose no digits, so no blocks are needed.
         (Class::Int, Some(whole)) => Ok(Prepared::new(move |io| {
             let out = io.out_int(0);
@@ -328,7 +87,11 @@ fold! {
 
 /// The number of elements that make one result.
 fn counted(dims: &[usize], reduced: &[bool]) -> f64 {
-    dims.iter().zip(reduced).filter(|(_, r)| **r).map(|(d, _)| *d as f64).product()
+    dims.iter()
+        .zip(reduced)
+        .filter(|(_, r)| **r)
+        .map(|(d, _)| *d as f64)
+        .product()
 }
 
 struct Mean;
@@ -381,142 +144,11 @@ impl Kernel for SumTo {
             }
             marks.push(x != y);
         }
-        let whole = Whole { neutral: 0, join: i64::wrapping_add };
-        reduction(spec, &marks, Plus, Some(whole), None)
-    }
-}
-
-struct ProdGrad;
-
-impl Kernel for ProdGrad {
-    const OP: &'static str = "prod_grad";
-
-    /// Every element gets the product of those before it, then times that of those after it.
-    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-        let plan = Plan::new(&spec.operands[0].dims, &reduced(spec)?);
-        if plan.results != spec.operands[1].len() {
-            return Err(KernelError("dy does not have the dims of the product".to_owned()));
-        }
-        let dims = plan.dims;
-        let place = move |mut flat: usize| {
-            let mut place = 0;
-            for (_, operand, result) in &dims {
-                place += flat / operand * result;
-                flat %= operand;
-            }
-            place
+        let whole = Whole {
+            neutral: 0,
+            join: i64::wrapping_add,
         };
-        Ok(Prepared::with_scratch(plan.results, move |io| {
-            let (x, dy, dx) = (io.real(0), io.real(1), io.out(0));
-            let running = io.scratch();
-            running.fill(T::ONE);
-            for (i, (x, dx)) in x.iter().zip(dx.iter_mut()).enumerate() {
-                let product = &mut running[place(i)];
-                *dx = *product;
-                *product *= *x;
-            }
-            running[..dy.len()].copy_from_slice(dy);
-            for (i, (x, dx)) in x.iter().zip(dx.iter_mut()).enumerate().rev() {
-                let product = &mut running[place(i)];
-                *dx *= *product;
-                *product *= *x;
-            }
-        }))
-    }
-}
-
-/// An axis with what stands before and after it: the numbers of places around and within.
-fn around(spec: &Spec<'_>) -> Result<(usize, usize), KernelError> {
-    let dims = &spec.operands[0].dims;
-    let axis = axis(spec, dims.len())?;
-    Ok((dims[axis], strides(dims)[axis].unsigned_abs()))
-}
-
-struct Argmax;
-
-impl Kernel for Argmax {
-    const OP: &'static str = "argmax";
-
-    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-        fn search<E: Copy>(
-            x: &[E],
-            (size, inner): (usize, usize),
-            out: &mut [i64],
-            beats: impl Fn(E, E) -> bool,
-        ) {
-            if x.is_empty() {
-                out.fill(0);
-                return;
-            }
-            for (x, out) in x.chunks_exact(size * inner).zip(out.chunks_exact_mut(inner)) {
-                for (at, out) in out.iter_mut().enumerate() {
-                    let mut best = 0;
-                    for i in 1..size {
-                        if beats(x[i * inner + at], x[best * inner + at]) {
-                            best = i;
-                        }
-                    }
-                    *out = best as i64;
-                }
-            }
-        }
-        let around = around(spec)?;
-        match Class::of(spec.operands[0].dtype) {
-            Class::Real => Ok(Prepared::new(move |io| {
-                // The first NaN beats numbers, and nothing beats it.
-                let beats = |a: T, b: T| a > b || (a.is_nan() && !b.is_nan());
-                search(io.real(0), around, io.out_int(0), beats);
-            })),
-            Class::Int => Ok(Prepared::new(move |io| {
-                search(io.int(0), around, io.out_int(0), |a, b| a > b);
-            })),
-            Class::Bool => Err(KernelError("no kernel for bool".to_owned())),
-        }
-    }
-}
-
-struct Cumsum;
-
-impl Kernel for Cumsum {
-    const OP: &'static str = "cumsum";
-
-    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-        fn sums<E: Copy>(
-            x: &[E],
-            (size, inner): (usize, usize),
-            reverse: bool,
-            out: &mut [E],
-            add: impl Fn(E, E) -> E,
-        ) {
-            if x.is_empty() {
-                return;
-            }
-            let slab = size * inner;
-            for (x, out) in x.chunks_exact(slab).zip(out.chunks_exact_mut(slab)) {
-                let first = if reverse { slab - inner } else { 0 };
-                out[first..first + inner].copy_from_slice(&x[first..first + inner]);
-                for step in 1..size {
-                    let row = if reverse { size - 1 - step } else { step } * inner;
-                    let before = if reverse { row + inner } else { row - inner };
-                    for i in 0..inner {
-                        out[row + i] = add(out[before + i], x[row + i]);
-                    }
-                }
-            }
-        }
-        let around = around(spec)?;
-        let reverse = spec.attrs.bool("reverse").unwrap_or(false);
-        let dtype = spec.results[0].dtype;
-        match Class::of(dtype) {
-            Class::Real => Ok(Prepared::new(move |io| {
-                sums(io.real(0), around, reverse, io.out(0), |a, b| a + b);
-            })),
-            Class::Int => Ok(Prepared::new(move |io| {
-                let add = |a: i64, b: i64| wrapped(dtype, a.wrapping_add(b));
-                sums(io.int(0), around, reverse, io.out_int(0), add);
-            })),
-            Class::Bool => Err(KernelError("no kernel for bool".to_owned())),
-        }
+        reduction(spec, &marks, Plus, Some(whole), None)
     }
 }
 
@@ -528,8 +160,231 @@ pub(super) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError>
     registry.register::<Mean>()?;
     registry.register::<Count>()?;
     registry.register::<SumSquares>()?;
-    registry.register::<SumTo>()?;
-    registry.register::<ProdGrad>()?;
-    registry.register::<Argmax>()?;
-    registry.register::<Cumsum>()
+    registry.register::<SumTo>()
+}
+
+/// What the tests of reductions compare with.
+#[cfg(test)]
+pub(super) mod testing {
+    use syncarp_ir::{Attrs, DType};
+
+    use crate::kernel::{Arg, Buffer, Kernel, Spec, run_once};
+
+    pub fn arg(dtype: DType, dims: &[usize]) -> Arg {
+        Arg {
+            dtype,
+            dims: dims.to_vec(),
+        }
+    }
+
+    pub fn floats(n: usize) -> Vec<f64> {
+        (0..n).map(|i| ((i * 37) % 23) as f64 - 11.0).collect()
+    }
+
+    /// For each element, the place of its result, and the result's dims.
+    pub fn places(dims: &[usize], axes: &[i64], keep: bool) -> (Vec<usize>, Vec<usize>) {
+        let rank = dims.len() as i64;
+        let gone = |d: usize| axes.iter().any(|a| (a + rank) % rank == d as i64);
+        let mut result = Vec::new();
+        for (d, size) in dims.iter().enumerate() {
+            if !gone(d) {
+                result.push(*size);
+            } else if keep {
+                result.push(1);
+            }
+        }
+        let place = |mut flat: usize| {
+            let (mut place, mut scale) = (0, 1);
+            for d in (0..dims.len()).rev() {
+                if !gone(d) {
+                    place += flat % dims[d] * scale;
+                    scale *= dims[d];
+                }
+                flat /= dims[d];
+            }
+            place
+        };
+        ((0..dims.iter().product()).map(place).collect(), result)
+    }
+
+    pub const CASES: &[(&[usize], &[i64])] = &[
+        (&[5, 7], &[0]),
+        (&[5, 7], &[1]),
+        (&[5, 7], &[0, 1]),
+        (&[5, 7], &[]),
+        (&[300, 3], &[0]),
+        (&[3, 5000], &[-1]),
+        (&[4, 70, 3], &[1]),
+        (&[4, 200, 3, 5], &[1]),
+        (&[6, 3, 4, 5], &[0, 2, 3]),
+        (&[130, 3, 4, 5], &[0, -1, 2]),
+        (&[2, 3, 2, 3, 2], &[0, 2, 4]),
+        (&[70, 3, 2, 3, 2], &[0, 2]),
+        (&[2, 70, 2, 3, 2], &[1, 3]),
+        (&[1, 5, 1], &[1]),
+        (&[1, 5, 1], &[0, 2]),
+        (&[], &[]),
+        (&[0, 4], &[0]),
+        (&[4, 0], &[0]),
+        (&[4, 0, 3], &[1]),
+    ];
+
+    pub fn run<K: Kernel>(dims: &[usize], result: &[usize], attrs: &Attrs, x: &[f64]) -> Vec<f64> {
+        let (operands, results) = ([arg(DType::F64, dims)], [arg(DType::F64, result)]);
+        let spec = Spec {
+            attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let got = run_once::<f64, K>(&spec, &[Buffer::Real(x.to_vec())]).unwrap();
+        got[0].real().unwrap().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::{Attrs, DType};
+
+    use super::testing::{CASES, arg, floats, places, run};
+    use super::*;
+    use crate::kernel::{Buffer, run_once};
+
+    #[test]
+    fn folds_agree_with_plain_loops() {
+        for (dims, axes) in CASES {
+            for keep in [false, true] {
+                let (places, result) = places(dims, axes, keep);
+                let attrs = Attrs::new().with("axes", *axes).with("keep", keep);
+                let x = floats(places.len());
+                let n = result.iter().product();
+                let want = |neutral: f64, f: &dyn Fn(f64, f64) -> f64| {
+                    let mut y = vec![neutral; n];
+                    for (x, place) in x.iter().zip(&places) {
+                        y[*place] = f(y[*place], *x);
+                    }
+                    y
+                };
+                // Small whole numbers add up exactly in any order.
+                let sum = want(0.0, &|a, b| a + b);
+                assert_eq!(
+                    run::<Sum>(dims, &result, &attrs, &x),
+                    sum,
+                    "{dims:?} {axes:?}"
+                );
+                let max = want(f64::NEG_INFINITY, &f64::max);
+                assert_eq!(run::<ReduceMax>(dims, &result, &attrs, &x), max);
+                let min = want(f64::INFINITY, &f64::min);
+                assert_eq!(run::<ReduceMin>(dims, &result, &attrs, &x), min);
+                let mean = run::<Mean>(dims, &result, &attrs, &x);
+                let count = places.len() as f64 / n as f64;
+                for (mean, sum) in mean.iter().zip(&sum) {
+                    assert!(*mean == sum / count || mean.is_nan() && count == 0.0);
+                }
+                let small: Vec<f64> = x.iter().map(|x| 1.0 + x * 1e-3).collect();
+                let mut product = vec![1.0; n];
+                for (x, place) in small.iter().zip(&places) {
+                    product[*place] *= x;
+                }
+                let got = run::<Prod>(dims, &result, &attrs, &small);
+                assert!(
+                    got.iter()
+                        .zip(&product)
+                        .all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs())
+                );
+                let (operands, results) = ([arg(DType::I64, dims)], [arg(DType::I64, &result)]);
+                let spec = Spec {
+                    attrs: &attrs,
+                    operands: &operands,
+                    results: &results,
+                };
+                let whole = Buffer::Int(x.iter().map(|x| *x as i64).collect());
+                let got = run_once::<f32, Sum>(&spec, &[whole]).unwrap();
+                let want = sum.iter().map(|x| *x as i64).collect();
+                assert_eq!(got[0], Buffer::Int(want));
+            }
+        }
+    }
+
+    #[test]
+    fn sums_go_down_to_what_was_broadcast() {
+        let cases: &[(&[usize], &[usize], &[i64])] = &[
+            (&[5, 7], &[7], &[0]),
+            (&[5, 7], &[1, 7], &[0]),
+            (&[5, 7], &[5, 1], &[1]),
+            (&[5, 7], &[], &[0, 1]),
+            (&[5, 7], &[5, 7], &[]),
+            (&[6, 3, 4, 5], &[3, 1, 1], &[0, 2, 3]),
+            (&[1, 7], &[7], &[0]),
+            (&[0, 7], &[7], &[0]),
+        ];
+        for (dims, result, axes) in cases {
+            let (places, _) = places(dims, axes, false);
+            let x = floats(places.len());
+            let mut want = vec![0.0; result.iter().product()];
+            for (x, place) in x.iter().zip(&places) {
+                want[*place] += x;
+            }
+            assert_eq!(
+                run::<SumTo>(dims, result, &Attrs::new(), &x),
+                want,
+                "{dims:?} {result:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_sums_keep_their_digits() {
+        let n = 1 << 20;
+        let x: Vec<f32> = (0..n).map(|i| 0.1 + (i % 7) as f32).collect();
+        let exact: f64 = x.iter().map(|x| f64::from(*x)).sum();
+        let squares: f64 = x.iter().map(|x| f64::from(*x).powi(2)).sum();
+        for dims in [vec![n], vec![n / 2, 2], vec![n / 4, 2, 2]] {
+            let attrs = Attrs::new();
+            let axes = attrs.clone().with("axes", vec![0]);
+            let result: Vec<usize> = dims[1..].to_vec();
+            let (operands, results) = ([arg(DType::F32, &dims)], [arg(DType::F32, &result)]);
+            let spec = Spec {
+                attrs: &axes,
+                operands: &operands,
+                results: &results,
+            };
+            let got = run_once::<f32, Sum>(&spec, &[Buffer::Real(x.clone())]).unwrap();
+            let sum: f64 = got[0].real().unwrap().iter().map(|y| f64::from(*y)).sum();
+            assert!((sum / exact - 1.0).abs() < 1e-6, "{dims:?}: {sum} {exact}");
+            let results = [arg(DType::F32, &[])];
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &operands,
+                results: &results,
+            };
+            let got = run_once::<f32, SumSquares>(&spec, &[Buffer::Real(x.clone())]).unwrap();
+            let got = f64::from(got[0].real().unwrap()[0]);
+            assert!((got / squares - 1.0).abs() < 1e-6, "{got} {squares}");
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_never_lost() {
+        for at in [0, 7, 39] {
+            let mut x = floats(40);
+            x[at] = f64::NAN;
+            for (dims, axis) in [(vec![40], 0), (vec![10, 4], 0), (vec![4, 10], 1)] {
+                let (_, result) = places(&dims, &[axis], false);
+                let attrs = Attrs::new().with("axes", vec![axis]);
+                for got in [
+                    run::<ReduceMax>(&dims, &result, &attrs, &x),
+                    run::<ReduceMin>(&dims, &result, &attrs, &x),
+                ] {
+                    assert_eq!(got.iter().filter(|y| y.is_nan()).count(), 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counts_are_of_the_reduced_axes() {
+        let count = |axes: Attrs| run::<Count>(&[2, 3, 4], &[], &axes, &[0.0; 24]);
+        assert_eq!(count(Attrs::new().with("axes", vec![0, -1])), [8.0]);
+        assert_eq!(count(Attrs::new()), [24.0]);
+    }
 }

@@ -189,11 +189,21 @@ mod tests {
     use crate::kernel::{Buffer, run_once};
 
     fn run<K: Kernel>(x: &[f64], dims: &[usize], axis: i64) -> Vec<f64> {
-        let arg = Arg { dtype: DType::F64, dims: dims.to_vec() };
+        let arg = Arg {
+            dtype: DType::F64,
+            dims: dims.to_vec(),
+        };
         let attrs = Attrs::new().with("axis", axis);
         let (operands, results) = ([arg.clone()], [arg]);
-        let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
-        run_once::<f64, K>(&spec, &[Buffer::Real(x.to_vec())]).unwrap()[0].real().unwrap().to_vec()
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        run_once::<f64, K>(&spec, &[Buffer::Real(x.to_vec())]).unwrap()[0]
+            .real()
+            .unwrap()
+            .to_vec()
     }
 
     #[test]
@@ -201,7 +211,10 @@ mod tests {
         let dims = [2, 3, 4];
         let x: Vec<f64> = (0..24).map(|i| f64::from(i * 7 % 11) - 5.0).collect();
         for (axis, classes, inner) in [(0, 2, 12), (1, 3, 4), (-1, 4, 1)] {
-            let (soft, log) = (run::<Softmax>(&x, &dims, axis), run::<LogSoftmax>(&x, &dims, axis));
+            let (soft, log) = (
+                run::<Softmax>(&x, &dims, axis),
+                run::<LogSoftmax>(&x, &dims, axis),
+            );
             for i in 0..24 {
                 let first = i / (classes * inner) * classes * inner + i % inner;
                 let total: f64 = (0..classes).map(|c| x[first + c * inner].exp()).sum();

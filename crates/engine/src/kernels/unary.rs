@@ -73,7 +73,9 @@ const ROOT: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQ
 const CUBIC: f64 = 0.044715;
 
 fn is_tanh(spec: &Spec<'_>) -> bool {
-    spec.attrs.str("approximate").is_some_and(|a| &**a == "tanh")
+    spec.attrs
+        .str("approximate")
+        .is_some_and(|a| &**a == "tanh")
 }
 
 struct Gelu;
@@ -95,7 +97,9 @@ impl Kernel for Gelu {
             })
         } else {
             Prepared::new(move |io| {
-                map(io.real(0), io.out(0), |x: T| x * half * (T::ONE + (x * scale).erf()));
+                map(io.real(0), io.out(0), |x: T| {
+                    x * half * (T::ONE + (x * scale).erf())
+                });
             })
         })
     }
@@ -163,8 +167,15 @@ mod tests {
     use crate::kernel::{Arg, Buffer, Precision, run_once};
 
     fn run<T: Precision, K: Kernel>(x: &[f64], attrs: &Attrs) -> Vec<f64> {
-        let args = [Arg { dtype: DType::F32, dims: vec![x.len()] }];
-        let spec = Spec { attrs, operands: &args, results: &args };
+        let args = [Arg {
+            dtype: DType::F32,
+            dims: vec![x.len()],
+        }];
+        let spec = Spec {
+            attrs,
+            operands: &args,
+            results: &args,
+        };
         let x = Buffer::Real(x.iter().map(|x| T::from_f64(*x)).collect());
         let got = run_once::<T, K>(&spec, &[x]).unwrap();
         got[0].real().unwrap().iter().map(|x| x.to_f64()).collect()
@@ -178,8 +189,18 @@ mod tests {
             let near = |got: f64, tolerance: f64| {
                 got == want || (got - want).abs() <= tolerance * want.abs().max(1e-3)
             };
-            assert!(near(wide[i], 1e-13), "{}({x}) is {}, not {want}", K::OP, wide[i]);
-            assert!(near(narrow[i], 1e-6), "{}({x}) is {}, not {want}", K::OP, narrow[i]);
+            assert!(
+                near(wide[i], 1e-13),
+                "{}({x}) is {}, not {want}",
+                K::OP,
+                wide[i]
+            );
+            assert!(
+                near(narrow[i], 1e-6),
+                "{}({x}) is {}, not {want}",
+                K::OP,
+                narrow[i]
+            );
         }
     }
 
@@ -235,7 +256,10 @@ mod tests {
         };
         let exact = |x: f64| x * normal(x);
         let x: Vec<f64> = (-60..=60).map(|i| f64::from(i) / 10.0).collect();
-        let shape = || Arg { dtype: DType::F64, dims: vec![x.len()] };
+        let shape = || Arg {
+            dtype: DType::F64,
+            dims: vec![x.len()],
+        };
         for (attrs, f) in [
             (Attrs::new(), &exact as &dyn Fn(f64) -> f64),
             (Attrs::new().with("approximate", "none"), &exact),
@@ -243,7 +267,11 @@ mod tests {
         ] {
             let got = run::<f64, Gelu>(&x, &attrs);
             let (operands, results) = ([shape(), shape()], [shape()]);
-            let spec = Spec { attrs: &attrs, operands: &operands, results: &results };
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &operands,
+                results: &results,
+            };
             let buffers = [Buffer::Real(x.clone()), Buffer::Real(vec![2.0; x.len()])];
             let slope = run_once::<f64, GeluGrad>(&spec, &buffers).unwrap();
             let slope = slope[0].real().unwrap();
@@ -251,7 +279,11 @@ mod tests {
                 assert!((got[i] - f(*x)).abs() < 1e-13);
                 let step = 1e-6;
                 let want = (f(x + step) - f(x - step)) / step;
-                assert!((slope[i] - want).abs() < 1e-8, "at {x}: {} not {want}", slope[i]);
+                assert!(
+                    (slope[i] - want).abs() < 1e-8,
+                    "at {x}: {} not {want}",
+                    slope[i]
+                );
             }
         }
     }

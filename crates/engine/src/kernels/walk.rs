@@ -47,7 +47,13 @@ impl<const N: usize> Walk<N> {
             return Err(KernelError(message));
         }
         let empty = dims.contains(&0);
-        Ok(Walk { outer: joined, inner, steps, base, empty })
+        Ok(Walk {
+            outer: joined,
+            inner,
+            steps,
+            base,
+            empty,
+        })
     }
 
     /// A walk over `dims` with tensors of smaller dims broadcast to them.
@@ -165,6 +171,8 @@ macro_rules! vectorised {
         }
     };
 }
+pub(crate) use vectorised;
+
 vectorised! {
     /// Writes `f` of every element.
     pub(crate) fn map[E: Copy, O: Copy](x: &[E], out: &mut [O], f: F)
@@ -184,7 +192,10 @@ fn row2<E: Copy, O, const A: usize, const B: usize>(
     f: impl Fn(E, E) -> O,
 ) {
     let n = out.len();
-    let (a, b) = (&a[..if A == 0 { 1 } else { n }], &b[..if B == 0 { 1 } else { n }]);
+    let (a, b) = (
+        &a[..if A == 0 { 1 } else { n }],
+        &b[..if B == 0 { 1 } else { n }],
+    );
     for (i, out) in out.iter_mut().enumerate() {
         *out = f(a[i * A], b[i * B]);
     }
@@ -219,7 +230,10 @@ fn row3<C: Copy, E: Copy, O, const A: usize, const B: usize, const D: usize>(
 ) {
     let n = out.len();
     let c = &c[..if A == 0 { 1 } else { n }];
-    let (a, b) = (&a[..if B == 0 { 1 } else { n }], &b[..if D == 0 { 1 } else { n }]);
+    let (a, b) = (
+        &a[..if B == 0 { 1 } else { n }],
+        &b[..if D == 0 { 1 } else { n }],
+    );
     for (i, out) in out.iter_mut().enumerate() {
         *out = f(c[i * A], a[i * B], b[i * D]);
     }

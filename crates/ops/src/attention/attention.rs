@@ -25,7 +25,12 @@ impl Op for Attention {
 
     fn operands(&self) -> &'static [Operand] {
         const {
-            &[Operand::one("q"), Operand::one("k"), Operand::one("v"), Operand::optional("mask")]
+            &[
+                Operand::one("q"),
+                Operand::one("k"),
+                Operand::one("v"),
+                Operand::optional("mask"),
+            ]
         }
     }
 
@@ -33,7 +38,7 @@ impl Op for Attention {
         let dtype = floats(cx, &[0, 1, 2, 3])?;
         let mut batch = Some(Shape::new());
         let mut known = [None; 3];
-        for index in 0..3 {
+        for (index, known) in known.iter_mut().enumerate() {
             let Some(dims) = cx.dims(index)? else {
                 batch = None;
                 continue;
@@ -42,7 +47,7 @@ impl Op for Attention {
                 let message = format!("operand {index} must have two dims at least, not {dims:?}");
                 return Err(TypeError::new(message));
             };
-            known[index] = Some((rows, columns));
+            *known = Some((rows, columns));
             batch = batch.map(|b| broadcast(&b, leading)).transpose()?;
         }
         let [q, k, v] = known;
@@ -58,14 +63,21 @@ impl Op for Attention {
         if cx.operands.len() > 3
             && let Some(mask) = cx.dims(3)?
         {
-            let scores: Shape = shape.iter().cloned().chain([l.clone(), s.clone()]).collect();
+            let scores: Shape = shape
+                .iter()
+                .cloned()
+                .chain([l.clone(), s.clone()])
+                .collect();
             if broadcast(&scores, mask)? != scores {
                 let message = format!("a mask of dims {mask:?} does not broadcast to {scores:?}");
                 return Err(TypeError::new(message));
             }
         }
         shape.extend([l.clone(), e.clone()]);
-        Ok(smallvec![TensorType { dtype, shape: Some(shape) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(shape)
+        }])
     }
 
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -77,7 +89,9 @@ impl Op for Attention {
         };
         let (d, s, e) = (size(0, 1)?, size(1, 2)?, size(2, 1)?);
         let dims = results.first()?.dims()?;
-        let rows = dims[..dims.len() - 1].iter().try_fold(1u64, |n, x| n.checked_mul(x.known()?))?;
+        let rows = dims[..dims.len() - 1]
+            .iter()
+            .try_fold(1u64, |n, x| n.checked_mul(x.known()?))?;
         let each = work(&[2, d.checked_add(e)?])?.checked_add(7)?;
         work(&[rows, s, each])
     }
@@ -86,11 +100,14 @@ impl Op for Attention {
         Some((|| {
             let (q, k, v) = (cx.operands[0], cx.operands[1], cx.operands[2]);
             let dims = cx.b.dims_of(q)?;
-            let depth = dims.last().and_then(|d| d.known()).ok_or_else(|| BuildError::Invalid {
-                op: self.name().to_owned(),
-                message: "the last dim of q must be a number; bind the graph's inputs first"
-                    .to_owned(),
-            })?;
+            let depth = dims
+                .last()
+                .and_then(|d| d.known())
+                .ok_or_else(|| BuildError::Invalid {
+                    op: self.name().to_owned(),
+                    message: "the last dim of q must be a number; bind the graph's inputs first"
+                        .to_owned(),
+                })?;
             // Scaling q rather than the scores takes fewer multiplications where l is below s d.
             let q = cx.b.scale(q, 1.0 / (depth as f64).sqrt())?;
             let attrs = Attrs::new().with("transpose_b", true);
@@ -112,7 +129,9 @@ mod tests {
     use syncarp_ir::DType;
 
     fn f32s(text: &[&str]) -> Vec<TensorType> {
-        text.iter().map(|t| TensorType::new(DType::F32, dims(t))).collect()
+        text.iter()
+            .map(|t| TensorType::new(DType::F32, dims(t)))
+            .collect()
     }
 
     #[test]

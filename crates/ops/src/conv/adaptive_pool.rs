@@ -6,7 +6,7 @@ use syncarp_ir::{
     TypeError, Types,
 };
 
-use super::window::{DIMS, agree_all, image_dims, ints, list};
+use super::window::{DIMS, agree_all, image_dims, list};
 use crate::emit::Emit;
 
 const OUTPUT: AttrSpec = AttrSpec::required(

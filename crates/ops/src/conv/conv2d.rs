@@ -11,6 +11,7 @@ use super::window::{
     image_dims, ints, list,
 };
 use crate::emit::Emit;
+use crate::expect::floats;
 
 /// The dims of a convolution's result from those of its operands.
 pub(super) fn conv_shape<const N: usize>(
@@ -40,13 +41,9 @@ fn channels(x: &Dim, out: &Dim, into: &Dim, groups: u64) -> Result<(), TypeError
 
 /// The type of a convolution of rank `N + 2`.
 pub(super) fn infer_conv<const N: usize>(cx: &Infer<'_>) -> Result<Types, TypeError> {
-    let operands = cx.operands.len();
-    for index in 0..operands {
-        cx.float(index)?;
-    }
-    let dtype = cx.same_dtype(0..operands)?;
+    let dtype = floats(cx, &[0, 1, 2])?;
     let (x, weight) = (cx.rank(0, N + 2)?, cx.rank(1, N + 2)?);
-    if operands > 2
+    if cx.operands.len() > 2
         && let (Some([bias]), Some([out, ..])) = (cx.rank(2, 1)?, weight)
     {
         agree("the length of the bias", bias, out)?;
@@ -160,9 +157,7 @@ impl Op for Conv2dGradInput {
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
-        cx.float(0)?;
-        cx.float(1)?;
-        let dtype = cx.same_dtype(0..2)?;
+        let dtype = floats(cx, &[0, 1])?;
         let dims = image_dims(cx)?;
         let (dy, weight) = (cx.rank(0, 4)?, cx.rank(1, 4)?);
         if let Some(weight) = weight {
@@ -204,9 +199,7 @@ impl Op for Conv2dGradWeight {
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
-        cx.float(0)?;
-        cx.float(1)?;
-        let dtype = cx.same_dtype(0..2)?;
+        let dtype = floats(cx, &[0, 1])?;
         let kernel = list::<2>(cx.attrs, "kernel", None, 1)?.map(Dim::Known);
         let groups = groups(cx.attrs)?;
         let (Some(x), Some(dy)) = (cx.rank(0, 4)?, cx.rank(1, 4)?) else {

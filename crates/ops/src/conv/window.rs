@@ -149,13 +149,12 @@ impl Pool {
         let kernel = list(attrs, "kernel", None, 1)?;
         let steps = Steps::read(attrs, kernel)?;
         let ceil = attrs.bool("ceil_mode").unwrap_or(false);
-        for axis in 0..2 {
-            let reach = (kernel[axis] - 1) * steps.dilation[axis] + 1;
-            if steps.padding[axis] > reach / 2 {
+        for ((kernel, dilation), padding) in kernel.iter().zip(steps.dilation).zip(steps.padding) {
+            let reach = (kernel - 1) * dilation + 1;
+            let half = reach / 2;
+            if padding > half {
                 return Err(TypeError::new(format!(
-                    "`padding` must be at most half of the window's reach, {}, not {}",
-                    reach / 2,
-                    steps.padding[axis]
+                    "`padding` must be at most half of the window's reach, {half}, not {padding}"
                 )));
             }
         }

@@ -29,7 +29,11 @@ const ACTIVATIONS: &[Activation] = &[
         doc: "A smooth relu, `log(1 + exp(beta * x)) / beta`, and x itself where `beta * x` is \
               above the threshold (20 by default); operands broadcast (ONNX `Softplus`, ATen \
               `softplus`).",
-        operands: &[Operand::one("x"), Operand::one("beta"), Operand::optional("threshold")],
+        operands: &[
+            Operand::one("x"),
+            Operand::one("beta"),
+            Operand::optional("threshold"),
+        ],
         takes: Takes::Floats,
         parts: |b, operands| {
             let (x, beta) = (operands[0], operands[1]);
@@ -181,7 +185,9 @@ fn relu6(b: &mut GraphBuilder, x: Value) -> Result<Value, BuildError> {
 }
 
 pub(super) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    ACTIVATIONS.iter().try_for_each(|op| registry.register(op))?;
+    ACTIVATIONS
+        .iter()
+        .try_for_each(|op| registry.register(op))?;
     registry.register(Prelu)
 }
 

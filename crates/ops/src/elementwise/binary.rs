@@ -154,7 +154,12 @@ impl Op for &'static Binary {
             return Ok(());
         };
         let [a, b] = [cx.operands[0], cx.operands[1]];
-        let around = Around { a, b, y: cx.results[0], dy };
+        let around = Around {
+            a,
+            b,
+            y: cx.results[0],
+            dy,
+        };
         for (index, rule) in self.gradients.iter().enumerate() {
             if cx.wants(index) {
                 let whole = rule(cx.b, &around)?;

@@ -28,8 +28,11 @@ impl Op for Cast {
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
-        const SPECS: &[AttrSpec] =
-            &[AttrSpec::required("to", AttrKind::DType, "The element type of the result.")];
+        const SPECS: &[AttrSpec] = &[AttrSpec::required(
+            "to",
+            AttrKind::DType,
+            "The element type of the result.",
+        )];
         SPECS
     }
 
@@ -45,7 +48,8 @@ impl Op for Cast {
         };
         let from = cx.b.dtype_of(cx.operands[0])?;
         if from.is_float() && cx.attrs.dtype("to").is_some_and(DType::is_float) {
-            let dx = cx.b.call_with("cast", &[dy], Attrs::new().with("to", from))?;
+            let dx =
+                cx.b.call_with("cast", &[dy], Attrs::new().with("to", from))?;
             cx.give(0, dx);
         }
         Ok(())

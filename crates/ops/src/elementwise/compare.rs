@@ -94,7 +94,10 @@ impl Op for &'static Compare {
         let count = self.operands.len();
         self.takes.one_dtype(cx, 0..count)?;
         let shape = broadcast_all(cx, 0..count)?;
-        Ok(smallvec![TensorType { dtype: Some(DType::Bool), shape }])
+        Ok(smallvec![TensorType {
+            dtype: Some(DType::Bool),
+            shape
+        }])
     }
 
     fn is_constant(&self) -> bool {

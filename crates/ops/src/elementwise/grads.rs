@@ -150,14 +150,23 @@ impl Op for &'static Slope {
         is_tanh(cx.attrs)?;
         let count = self.operands.len();
         let dtype = Takes::Floats.one_dtype(cx, 0..count)?;
-        let shape =
-            if self.broadcasts { broadcast_all(cx, 0..count)? } else { one_shape(cx, 0..count)? };
+        let shape = if self.broadcasts {
+            broadcast_all(cx, 0..count)?
+        } else {
+            one_shape(cx, 0..count)?
+        };
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
     fn decompose(&self, cx: &mut Expand<'_>) -> Option<Result<Values, BuildError>> {
         let tanh = is_tanh(cx.attrs).unwrap_or(false);
-        let result = (self.parts)(cx.b, &Parted { operands: cx.operands, tanh });
+        let result = (self.parts)(
+            cx.b,
+            &Parted {
+                operands: cx.operands,
+                tanh,
+            },
+        );
         Some(result.map(|v| smallvec![v]))
     }
 }

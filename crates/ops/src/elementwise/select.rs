@@ -1,9 +1,7 @@
 //! The choice between two tensors, element by element.
 
 use smallvec::smallvec;
-use syncarp_ir::{
-    Gradient, GradientError, Infer, Op, Operand, TensorType, TypeError, Types,
-};
+use syncarp_ir::{Gradient, GradientError, Infer, Op, Operand, TensorType, TypeError, Types};
 
 use crate::emit::Emit;
 use crate::infer::{Takes, broadcast_all};
@@ -22,7 +20,13 @@ impl Op for Where {
     }
 
     fn operands(&self) -> &'static [Operand] {
-        const { &[Operand::one("condition"), Operand::one("a"), Operand::one("b")] }
+        const {
+            &[
+                Operand::one("condition"),
+                Operand::one("a"),
+                Operand::one("b"),
+            ]
+        }
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {

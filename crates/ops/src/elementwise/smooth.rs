@@ -131,7 +131,8 @@ impl Op for Gelu {
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
         if let (true, Some(dy)) = (cx.wants(0), cx.arrived[0]) {
-            let dx = cx.b.call_with("gelu_grad", &[cx.operands[0], dy], cx.attrs.clone())?;
+            let dx =
+                cx.b.call_with("gelu_grad", &[cx.operands[0], dy], cx.attrs.clone())?;
             cx.give(0, dx);
         }
         Ok(())

@@ -47,7 +47,8 @@ impl Op for Embedding {
         if let (true, Some(dy)) = (cx.wants(0), cx.arrived[0]) {
             let rows = cx.b.dims_of(cx.operands[0])?[..1].to_vec();
             let attrs = Attrs::new().with("rows", rows);
-            let dw = cx.b.call_with("embedding_grad", &[dy, cx.operands[1]], attrs)?;
+            let dw =
+                cx.b.call_with("embedding_grad", &[dy, cx.operands[1]], attrs)?;
             cx.give(0, dw);
         }
         Ok(())
@@ -72,7 +73,13 @@ impl Op for EmbeddingGrad {
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
-        const { &[AttrSpec::required("rows", AttrKind::Dims, "The table's rows, one dim.")] }
+        const {
+            &[AttrSpec::required(
+                "rows",
+                AttrKind::Dims,
+                "The table's rows, one dim.",
+            )]
+        }
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
@@ -109,10 +116,16 @@ mod tests {
         let weight = TensorType::new(DType::F32, dims("100,8"));
         let index = TensorType::new(DType::I64, dims("n,t"));
         let types = [weight.clone(), index.clone()];
-        assert_eq!(type_of("embedding", &types, Attrs::new()).to_string(), "f32[n, t, 8]");
+        assert_eq!(
+            type_of("embedding", &types, Attrs::new()).to_string(),
+            "f32[n, t, 8]"
+        );
         assert_eq!(gradients("embedding", &types, Attrs::new())[0], weight);
         let unknown = [weight.clone(), TensorType::unknown()];
-        assert_eq!(type_of("embedding", &unknown, Attrs::new()).to_string(), "f32[*]");
+        assert_eq!(
+            type_of("embedding", &unknown, Attrs::new()).to_string(),
+            "f32[*]"
+        );
         let swapped = error_of("embedding", &[index.clone(), weight.clone()], Attrs::new());
         assert!(swapped.contains("float"), "{swapped}");
         let attrs = Attrs::new().with("rows", dims("100"));

@@ -23,20 +23,34 @@ impl Op for Linear {
     }
 
     fn operands(&self) -> &'static [Operand] {
-        const { &[Operand::one("x"), Operand::one("weight"), Operand::optional("bias")] }
+        const {
+            &[
+                Operand::one("x"),
+                Operand::one("weight"),
+                Operand::optional("bias"),
+            ]
+        }
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
         let dtype = floats(cx, &[0, 1, 2])?;
         let weight = cx.rank(1, 2)?;
-        let bias = if cx.operands.len() > 2 { cx.rank(2, 1)? } else { None };
+        let bias = if cx.operands.len() > 2 {
+            cx.rank(2, 1)?
+        } else {
+            None
+        };
         if let (Some(weight), Some(bias)) = (weight, bias) {
             equal(&weight[0], &bias[0], "the outputs of weight and bias")?;
         }
         let x = cx.dims(0)?;
-        let Some(x) = x else { return Ok(smallvec![TensorType { dtype, shape: None }]) };
+        let Some(x) = x else {
+            return Ok(smallvec![TensorType { dtype, shape: None }]);
+        };
         let Some((inputs, leading)) = x.split_last() else {
-            return Err(TypeError::new("operand 0 must have a dim of inputs, not be a scalar"));
+            return Err(TypeError::new(
+                "operand 0 must have a dim of inputs, not be a scalar",
+            ));
         };
         if let Some(weight) = weight {
             equal(inputs, &weight[1], "the inputs of x and weight")?;
@@ -54,7 +68,9 @@ impl Op for Linear {
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
-        let Some(dy) = cx.arrived[0] else { return Ok(()) };
+        let Some(dy) = cx.arrived[0] else {
+            return Ok(());
+        };
         let (x, weight) = (cx.operands[0], cx.operands[1]);
         if cx.wants(0) {
             let dx = cx.b.call("matmul", &[dy, weight])?;
@@ -86,7 +102,10 @@ impl Op for Linear {
 }
 
 fn invalid(message: String) -> GradientError {
-    GradientError::Build(syncarp_ir::BuildError::Invalid { op: "linear".to_owned(), message })
+    GradientError::Build(syncarp_ir::BuildError::Invalid {
+        op: "linear".to_owned(),
+        message,
+    })
 }
 
 #[cfg(test)]

@@ -24,14 +24,30 @@ struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     fn of(dims: &'a [Dim], transposed: bool, left: bool) -> Result<Self, TypeError> {
         match dims {
-            [] => Err(TypeError::new("an operand must have a dim, not be a scalar")),
+            [] => Err(TypeError::new(
+                "an operand must have a dim, not be a scalar",
+            )),
             [_] if transposed => Err(TypeError::new("only matrices can be transposed, no vector")),
-            [k] if left => Ok(Matrix { batch: &[], rows: None, columns: Some(k) }),
-            [k] => Ok(Matrix { batch: &[], rows: Some(k), columns: None }),
-            [batch @ .., c, r] if transposed => {
-                Ok(Matrix { batch, rows: Some(r), columns: Some(c) })
-            }
-            [batch @ .., r, c] => Ok(Matrix { batch, rows: Some(r), columns: Some(c) }),
+            [k] if left => Ok(Matrix {
+                batch: &[],
+                rows: None,
+                columns: Some(k),
+            }),
+            [k] => Ok(Matrix {
+                batch: &[],
+                rows: Some(k),
+                columns: None,
+            }),
+            [batch @ .., c, r] if transposed => Ok(Matrix {
+                batch,
+                rows: Some(r),
+                columns: Some(c),
+            }),
+            [batch @ .., r, c] => Ok(Matrix {
+                batch,
+                rows: Some(r),
+                columns: Some(c),
+            }),
         }
     }
 }
@@ -87,7 +103,10 @@ impl Op for MatMul {
         let mut shape = broadcast(a.batch, b.batch)?;
         shape.extend(a.rows.cloned());
         shape.extend(b.columns.cloned());
-        Ok(smallvec![TensorType { dtype, shape: Some(shape) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(shape)
+        }])
     }
 
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -96,7 +115,9 @@ impl Op for MatMul {
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
-        let Some(dy) = cx.arrived[0] else { return Ok(()) };
+        let Some(dy) = cx.arrived[0] else {
+            return Ok(());
+        };
         let (ta, tb) = flags(cx.attrs);
         let (a, b) = (cx.operands[0], cx.operands[1]);
         let (a_dims, b_dims) = (cx.b.dims_of(a)?, cx.b.dims_of(b)?);
@@ -212,14 +233,21 @@ mod tests {
             assert_eq!(ty.to_string(), *want);
         }
         let unknown = [f32s("n,4"), TensorType::unknown()];
-        assert_eq!(type_of("matmul", &unknown, Attrs::new()).to_string(), "f32[*]");
+        assert_eq!(
+            type_of("matmul", &unknown, Attrs::new()).to_string(),
+            "f32[*]"
+        );
     }
 
     #[test]
     fn gradients_have_the_types_of_their_operands() {
         for (a, b, flags, _) in CASES {
             let types = [f32s(a), f32s(b)];
-            assert_eq!(gradients("matmul", &types, attrs(*flags)), types, "{a} {b} {flags:?}");
+            assert_eq!(
+                gradients("matmul", &types, attrs(*flags)),
+                types,
+                "{a} {b} {flags:?}"
+            );
         }
     }
 

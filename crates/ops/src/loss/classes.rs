@@ -18,7 +18,9 @@ pub(super) fn fit(scores: Option<&[Dim]>, target: Option<&[Dim]>) -> Result<(), 
         let message = format!("scores must have a batch dim and one of classes, not {scores:?}");
         return Err(TypeError::new(message));
     }
-    let (Some(scores), Some(target)) = (scores, target) else { return Ok(()) };
+    let (Some(scores), Some(target)) = (scores, target) else {
+        return Ok(());
+    };
     if scores.len() != target.len() + 1 {
         let message = format!(
             "a target of dims {target:?} does not fit scores of {scores:?}: it must lack their \
@@ -27,5 +29,6 @@ pub(super) fn fit(scores: Option<&[Dim]>, target: Option<&[Dim]>) -> Result<(), 
         return Err(TypeError::new(message));
     }
     let kept = scores[..1].iter().chain(&scores[2..]);
-    kept.zip(target).try_for_each(|(a, b)| equal(a, b, "dims of scores and target"))
+    kept.zip(target)
+        .try_for_each(|(a, b)| equal(a, b, "dims of scores and target"))
 }

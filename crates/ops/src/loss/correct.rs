@@ -53,7 +53,10 @@ mod tests {
         let logits = TensorType::new(DType::F32, dims("n,10"));
         let target = TensorType::new(DType::I64, dims("n"));
         let types = [logits.clone(), target];
-        assert_eq!(type_of("correct", &types, Attrs::new()).to_string(), "f32[]");
+        assert_eq!(
+            type_of("correct", &types, Attrs::new()).to_string(),
+            "f32[]"
+        );
         let wrong = error_of("correct", &[logits.clone(), logits], Attrs::new());
         assert!(wrong.contains("integer"), "{wrong}");
     }

@@ -17,9 +17,9 @@ const SMOOTHING: AttrSpec = AttrSpec::optional(
 
 fn check_smoothing(cx: &Infer<'_>) -> Result<(), TypeError> {
     match cx.attrs.float("label_smoothing") {
-        Some(x) if !(0.0..=1.0).contains(&x) => {
-            Err(TypeError::new(format!("`label_smoothing` must lie between 0 and 1, not {x}")))
-        }
+        Some(x) if !(0.0..=1.0).contains(&x) => Err(TypeError::new(format!(
+            "`label_smoothing` must lie between 0 and 1, not {x}"
+        ))),
         _ => Ok(()),
     }
 }
@@ -55,7 +55,10 @@ impl Op for CrossEntropy {
         let dtype = floats(cx, &[0])?;
         classes::check(cx, 0, 1)?;
         check_smoothing(cx)?;
-        Ok(smallvec![typed(dtype, Some(&[])), typed(dtype, cx.dims(0)?)])
+        Ok(smallvec![
+            typed(dtype, Some(&[])),
+            typed(dtype, cx.dims(0)?)
+        ])
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -104,7 +107,13 @@ impl Op for CrossEntropyGrad {
     }
 
     fn operands(&self) -> &'static [Operand] {
-        const { &[Operand::one("log_probs"), Operand::one("target"), Operand::one("dloss")] }
+        const {
+            &[
+                Operand::one("log_probs"),
+                Operand::one("target"),
+                Operand::one("dloss"),
+            ]
+        }
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
@@ -131,18 +140,30 @@ mod tests {
     use syncarp_ir::{Attrs, DType};
 
     fn types(logits: &str, target: &str) -> [TensorType; 2] {
-        [TensorType::new(DType::F32, dims(logits)), TensorType::new(DType::I64, dims(target))]
+        [
+            TensorType::new(DType::F32, dims(logits)),
+            TensorType::new(DType::I64, dims(target)),
+        ]
     }
 
     #[test]
     fn the_loss_is_a_scalar() {
         for (logits, target) in [("n,10", "n"), ("n,10,h,w", "n,h,w")] {
             let types = types(logits, target);
-            assert_eq!(type_of("cross_entropy", &types, Attrs::new()).to_string(), "f32[]");
-            assert_eq!(gradients("cross_entropy", &types, Attrs::new())[0], types[0]);
+            assert_eq!(
+                type_of("cross_entropy", &types, Attrs::new()).to_string(),
+                "f32[]"
+            );
+            assert_eq!(
+                gradients("cross_entropy", &types, Attrs::new())[0],
+                types[0]
+            );
         }
         let unknown = [TensorType::unknown(), TensorType::unknown()];
-        assert_eq!(type_of("cross_entropy", &unknown, Attrs::new()).to_string(), "?[]");
+        assert_eq!(
+            type_of("cross_entropy", &unknown, Attrs::new()).to_string(),
+            "?[]"
+        );
     }
 
     #[test]
@@ -151,7 +172,10 @@ mod tests {
         assert!(error(types("n,10", "n,10")).contains("must lack their second dim"));
         assert!(error(types("n,10", "m")).contains("must be equal"));
         assert!(error(types("n", "")).contains("one of classes"));
-        let floats = [types("n,10", "n")[0].clone(), TensorType::new(DType::F32, dims("n"))];
+        let floats = [
+            types("n,10", "n")[0].clone(),
+            TensorType::new(DType::F32, dims("n")),
+        ];
         assert!(error(floats).contains("integer"));
         let attrs = Attrs::new().with("label_smoothing", 1.5);
         assert!(error_of("cross_entropy", &types("n,10", "n"), attrs).contains("between 0 and 1"));

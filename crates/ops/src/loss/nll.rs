@@ -46,7 +46,8 @@ impl Op for NllLoss {
         if let (true, Some(dloss)) = (cx.wants(0), cx.arrived[0]) {
             let dims = cx.b.dims_of(cx.operands[0])?;
             let attrs = Attrs::new().with("dims", &dims[..]);
-            let dx = cx.b.call_with("nll_loss_grad", &[cx.operands[1], dloss], attrs)?;
+            let dx =
+                cx.b.call_with("nll_loss_grad", &[cx.operands[1], dloss], attrs)?;
             cx.give(0, dx);
         }
         Ok(())
@@ -72,7 +73,11 @@ impl Op for NllLossGrad {
 
     fn attributes(&self) -> &'static [AttrSpec] {
         const {
-            &[AttrSpec::required("dims", AttrKind::Dims, "The dims of the log-probabilities.")]
+            &[AttrSpec::required(
+                "dims",
+                AttrKind::Dims,
+                "The dims of the log-probabilities.",
+            )]
         }
     }
 
@@ -97,7 +102,10 @@ mod tests {
         let scores = TensorType::new(DType::F64, dims("n,10,t"));
         let target = TensorType::new(DType::I32, dims("n,t"));
         let types = [scores.clone(), target.clone()];
-        assert_eq!(type_of("nll_loss", &types, Attrs::new()).to_string(), "f64[]");
+        assert_eq!(
+            type_of("nll_loss", &types, Attrs::new()).to_string(),
+            "f64[]"
+        );
         assert_eq!(gradients("nll_loss", &types, Attrs::new())[0], scores);
         let wrong = error_of("nll_loss", &[scores.clone(), scores], Attrs::new());
         assert!(wrong.contains("integer"), "{wrong}");

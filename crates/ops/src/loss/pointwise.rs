@@ -151,8 +151,10 @@ mod tests {
 
     #[test]
     fn a_shape_must_not_be_broadcast_by_mistake() {
-        let types =
-            [TensorType::new(DType::F32, dims("n,1")), TensorType::new(DType::F32, dims("1,n"))];
+        let types = [
+            TensorType::new(DType::F32, dims("n,1")),
+            TensorType::new(DType::F32, dims("1,n")),
+        ];
         assert!(error_of("mse_loss", &types, Attrs::new()).contains("dims"));
     }
 }

@@ -77,7 +77,10 @@ mod tests {
         let p = TensorType::new(DType::F64, dims("5"));
         let mut types = vec![p.clone(); 4];
         types.resize(11, TensorType::scalar(DType::F64));
-        assert_eq!(type_of("adam", &types, Attrs::new().with("decoupled", true)), p);
+        assert_eq!(
+            type_of("adam", &types, Attrs::new().with("decoupled", true)),
+            p
+        );
         types[10] = p.clone();
         assert!(error_of("adam", &types, Attrs::new()).contains("operand 10 must have 0 dims"));
         types.pop();

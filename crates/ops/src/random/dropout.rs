@@ -33,7 +33,13 @@ impl Op for Dropout {
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
-        const { &[AttrSpec::required("stream", AttrKind::Stream, "Where it draws from.")] }
+        const {
+            &[AttrSpec::required(
+                "stream",
+                AttrKind::Stream,
+                "Where it draws from.",
+            )]
+        }
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
@@ -65,8 +71,14 @@ impl Op for Dropout {
         let (Some(dtype), Some(dims)) = (ty.dtype, ty.dims()) else {
             return Some(Ok(smallvec![x, x]));
         };
-        let attrs = Attrs::new().with("dtype", dtype).with("value", 1.0).with("dims", dims);
-        Some(cx.b.emit1("constant", &[], attrs).map(|mask| smallvec![x, mask]))
+        let attrs = Attrs::new()
+            .with("dtype", dtype)
+            .with("value", 1.0)
+            .with("dims", dims);
+        Some(
+            cx.b.emit1("constant", &[], attrs)
+                .map(|mask| smallvec![x, mask]),
+        )
     }
 }
 
@@ -81,7 +93,11 @@ mod tests {
     }
 
     fn types(x: TensorType) -> [TensorType; 3] {
-        [x, TensorType::scalar(DType::F32), TensorType::scalar(DType::I64)]
+        [
+            x,
+            TensorType::scalar(DType::F32),
+            TensorType::scalar(DType::I64),
+        ]
     }
 
     #[test]
@@ -99,12 +115,19 @@ mod tests {
 
     #[test]
     fn in_evaluation_x_goes_through() {
-        for x in [TensorType::new(DType::F32, dims("n,4")), TensorType::unknown()] {
+        for x in [
+            TensorType::new(DType::F32, dims("n,4")),
+            TensorType::unknown(),
+        ] {
             let (mut b, operands) = inputs(&types(x.clone()));
             let attrs = attrs();
             let stated = [x.clone(), x.clone()];
-            let mut cx =
-                Expand { b: &mut b, attrs: &attrs, operands: &operands, types: &stated };
+            let mut cx = Expand {
+                b: &mut b,
+                attrs: &attrs,
+                operands: &operands,
+                types: &stated,
+            };
             let results = Dropout.to_eval(&mut cx).unwrap().unwrap();
             assert_eq!(results[0], operands[0]);
             assert_eq!(*b.ty(results[1]), x);

@@ -26,8 +26,11 @@ impl Op for Argmax {
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
-        const AXIS: AttrSpec =
-            AttrSpec::required("axis", AttrKind::Int, "The axis; from the end where negative.");
+        const AXIS: AttrSpec = AttrSpec::required(
+            "axis",
+            AttrKind::Int,
+            "The axis; from the end where negative.",
+        );
         const { &[AXIS, KEEP] }
     }
 
@@ -47,7 +50,10 @@ impl Op for Argmax {
             Some(true) => shape[axis] = Dim::Known(1),
             _ => drop(shape.remove(axis)),
         }
-        Ok(smallvec![TensorType { dtype, shape: Some(shape) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(shape)
+        }])
     }
 
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -69,8 +75,14 @@ mod tests {
     fn the_axis_goes_or_stays_as_one() {
         let x = [TensorType::new(DType::F32, dims("n,4"))];
         let along = |axis: i64, keep: bool| Attrs::new().with("axis", axis).with("keep", keep);
-        assert_eq!(type_of("argmax", &x, along(-1, false)).to_string(), "i64[n]");
-        assert_eq!(type_of("argmax", &x, along(0, true)).to_string(), "i64[1, 4]");
+        assert_eq!(
+            type_of("argmax", &x, along(-1, false)).to_string(),
+            "i64[n]"
+        );
+        assert_eq!(
+            type_of("argmax", &x, along(0, true)).to_string(),
+            "i64[1, 4]"
+        );
         assert!(error_of("argmax", &x, along(2, true)).contains("outside"));
         let none = [TensorType::fixed(DType::F32, &[3, 0])];
         assert!(error_of("argmax", &none, along(1, false)).contains("must have elements"));

@@ -31,7 +31,10 @@ impl Op for Count {
         if let Some(dims) = cx.dims(0)? {
             reduced_dims(cx.attrs, dims.len())?;
         }
-        Ok(smallvec![TensorType { dtype, shape: Some(Shape::new()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(Shape::new())
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {

@@ -27,7 +27,11 @@ impl Op for Cumsum {
 
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
-            AttrSpec::required("axis", AttrKind::Int, "The axis; from the end where negative."),
+            AttrSpec::required(
+                "axis",
+                AttrKind::Int,
+                "The axis; from the end where negative.",
+            ),
             AttrSpec::optional(
                 "reverse",
                 AttrKind::Bool,

@@ -65,8 +65,10 @@ fn among_ties(cx: &mut Gradient<'_>, dy: Value) -> Result<Value, BuildError> {
     let y = kept(cx.b, cx.results[0], x, cx.attrs)?;
     let equal = cx.b.call("eq", &[x, y])?;
     let dtype = cx.b.dtype_of(x)?;
-    let mask = cx.b.call_with("cast", &[equal], Attrs::new().with("to", dtype))?;
-    let ties = cx.b.call_with("sum", &[mask], cx.attrs.clone().with("keep", true))?;
+    let mask =
+        cx.b.call_with("cast", &[equal], Attrs::new().with("to", dtype))?;
+    let ties =
+        cx.b.call_with("sum", &[mask], cx.attrs.clone().with("keep", true))?;
     let share = cx.b.div(dy, ties)?;
     cx.b.mul(share, mask)
 }
@@ -97,7 +99,11 @@ impl Op for &'static Fold {
         let shape = reduced_shape(cx)?;
         if let (false, Some(dims)) = (self.empty, cx.dims(0)?) {
             let marks = reduced_dims(cx.attrs, dims.len())?;
-            if dims.iter().zip(marks).any(|(d, reduced)| reduced && *d == Dim::Known(0)) {
+            if dims
+                .iter()
+                .zip(marks)
+                .any(|(d, reduced)| reduced && *d == Dim::Known(0))
+            {
                 let message = format!("a reduced axis must have elements; dims are {dims:?}");
                 return Err(TypeError::new(message));
             }
@@ -140,7 +146,10 @@ mod tests {
 
     #[test]
     fn a_total_is_a_scalar_whatever_the_rank() {
-        let open = [TensorType { dtype: Some(DType::F32), shape: None }];
+        let open = [TensorType {
+            dtype: Some(DType::F32),
+            shape: None,
+        }];
         assert_eq!(type_of("mean", &open, Attrs::new()).to_string(), "f32[]");
         let some = Attrs::new().with("axes", vec![0]);
         assert_eq!(type_of("mean", &open, some).to_string(), "f32[*]");

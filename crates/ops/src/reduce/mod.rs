@@ -68,12 +68,7 @@ fn reduced_shape(cx: &Infer<'_>) -> Result<Option<Shape>, TypeError> {
 
 /// A value in the shape of a reduction of `x`, with the reduced axes at size 1, so that it
 /// broadcasts to x.
-fn kept(
-    b: &mut GraphBuilder,
-    value: Value,
-    x: Value,
-    attrs: &Attrs,
-) -> Result<Value, BuildError> {
+fn kept(b: &mut GraphBuilder, value: Value, x: Value, attrs: &Attrs) -> Result<Value, BuildError> {
     let mut dims = b.dims_of(x)?;
     for (dim, reduced) in dims.iter_mut().zip(marks_of(attrs, x, b)?) {
         if reduced {
@@ -85,16 +80,22 @@ fn kept(
 
 fn marks_of(attrs: &Attrs, x: Value, b: &GraphBuilder) -> Result<Vec<bool>, BuildError> {
     let rank = b.dims_of(x)?.len();
-    reduced_dims(attrs, rank)
-        .map_err(|e| BuildError::Invalid { op: "sum".to_owned(), message: e.message })
+    reduced_dims(attrs, rank).map_err(|e| BuildError::Invalid {
+        op: "sum".to_owned(),
+        message: e.message,
+    })
 }
 
 /// How many elements of x make one of a reduction: a constant, or `count` where that is symbolic.
 fn count(b: &mut GraphBuilder, x: Value, attrs: &Attrs) -> Result<Value, BuildError> {
     let dims = b.dims_of(x)?;
     let marks = marks_of(attrs, x, b)?;
-    let taken: Vec<Dim> =
-        dims.iter().zip(marks).filter(|(_, marked)| *marked).map(|(d, _)| d.clone()).collect();
+    let taken: Vec<Dim> = dims
+        .iter()
+        .zip(marks)
+        .filter(|(_, marked)| *marked)
+        .map(|(d, _)| d.clone())
+        .collect();
     match product(&taken).ok().and_then(|d| d.known()) {
         Some(number) => b.number_like(x, number as f64),
         None => {

@@ -1,7 +1,9 @@
 //! The square of a tensor's length.
 
 use smallvec::smallvec;
-use syncarp_ir::{Gradient, GradientError, Infer, Op, Operand, Shape, TensorType, TypeError, Types};
+use syncarp_ir::{
+    Gradient, GradientError, Infer, Op, Operand, Shape, TensorType, TypeError, Types,
+};
 
 use crate::emit::Emit;
 
@@ -24,7 +26,10 @@ impl Op for SumSquares {
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
         let dtype = cx.float(0)?;
-        Ok(smallvec![TensorType { dtype, shape: Some(Shape::new()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(Shape::new())
+        }])
     }
 
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -50,7 +55,10 @@ mod tests {
     #[test]
     fn any_float_tensor_gives_a_scalar() {
         let open = [TensorType::unknown()];
-        assert_eq!(type_of("sum_squares", &open, Attrs::new()).to_string(), "?[]");
+        assert_eq!(
+            type_of("sum_squares", &open, Attrs::new()).to_string(),
+            "?[]"
+        );
         let whole = [TensorType::fixed(DType::I32, &[2])];
         assert!(error_of("sum_squares", &whole, Attrs::new()).contains("must be a float"));
     }

@@ -58,10 +58,12 @@ fn parts(cx: &mut Expand<'_>) -> Result<Value, BuildError> {
     }
     let keep = cx.attrs.bool("keep").unwrap_or(false);
     let correction = cx.attrs.int("correction").unwrap_or(1);
-    let mean = cx.b.call_with("mean", &[x], over.clone().with("keep", true))?;
+    let mean =
+        cx.b.call_with("mean", &[x], over.clone().with("keep", true))?;
     let distance = cx.b.sub(x, mean)?;
     let square = cx.b.call("square", &[distance])?;
-    let sum = cx.b.call_with("sum", &[square], over.clone().with("keep", keep))?;
+    let sum =
+        cx.b.call_with("sum", &[square], over.clone().with("keep", keep))?;
     let count = count(cx.b, x, &over)?;
     let degrees = cx.b.offset(count, -(correction as f64))?;
     // Fewer than no degrees of freedom are none: the variance is then NaN or infinite.

@@ -110,7 +110,9 @@ fn place(at: &Dim, whole: &Dim) -> Result<Option<i64>, BuildError> {
         return Ok(i64::try_from(number).ok());
     }
     let rest = whole.minus(at).and_then(|d| d.known());
-    let rest = rest.and_then(|r| i64::try_from(r).ok()).ok_or_else(unplaced)?;
+    let rest = rest
+        .and_then(|r| i64::try_from(r).ok())
+        .ok_or_else(unplaced)?;
     Ok(Some(-rest))
 }
 
@@ -136,7 +138,10 @@ mod tests {
         let pair = [a.clone(), b.clone()];
         assert_eq!(type_of("concat", &pair, along(-1)).to_string(), "f32[n, 7]");
         let twice = [a.clone(), a.clone()];
-        assert_eq!(type_of("concat", &twice, along(0)).to_string(), "f32[2*n, 4]");
+        assert_eq!(
+            type_of("concat", &twice, along(0)).to_string(),
+            "f32[2*n, 4]"
+        );
         assert!(error_of("concat", &pair, along(0)).contains("may differ"));
         assert!(error_of("concat", &pair, along(2)).contains("axis 2 is outside"));
         assert!(error_of("concat", &[], along(0)).contains("expected operands"));

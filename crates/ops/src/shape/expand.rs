@@ -27,8 +27,11 @@ impl Op for Expand {
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
-        const SPECS: &[AttrSpec] =
-            &[AttrSpec::required("dims", AttrKind::Dims, "The dims of the result.")];
+        const SPECS: &[AttrSpec] = &[AttrSpec::required(
+            "dims",
+            AttrKind::Dims,
+            "The dims of the result.",
+        )];
         SPECS
     }
 
@@ -37,10 +40,15 @@ impl Op for Expand {
         if let Some(x) = cx.dims(0)?
             && !broadcast(x, dims).is_ok_and(|all| &all[..] == dims)
         {
-            return Err(TypeError::new(format!("dims {x:?} do not expand to {dims:?}")));
+            return Err(TypeError::new(format!(
+                "dims {x:?} do not expand to {dims:?}"
+            )));
         }
         let dtype = cx.operand(0)?.dtype;
-        Ok(smallvec![TensorType { dtype, shape: Some(dims.into()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(dims.into())
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -66,7 +74,10 @@ mod tests {
     fn only_ones_grow() {
         let to = |d: &str| Attrs::new().with("dims", dims(d));
         let x = TensorType::fixed(DType::F32, &[4, 1]);
-        assert_eq!(type_of("expand", &[x.clone()], to("n,4,7")).to_string(), "f32[n, 4, 7]");
+        assert_eq!(
+            type_of("expand", &[x.clone()], to("n,4,7")).to_string(),
+            "f32[n, 4, 7]"
+        );
         for wrong in ["5,7", "7", "4,7,1"] {
             assert!(error_of("expand", &[x.clone()], to(wrong)).contains("do not expand"));
         }

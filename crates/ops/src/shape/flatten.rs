@@ -30,7 +30,11 @@ impl Op for Flatten {
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::optional("start", AttrKind::Int, "The first dim; 0 by default."),
-            AttrSpec::optional("end", AttrKind::Int, "The last dim; -1 by default, the last one."),
+            AttrSpec::optional(
+                "end",
+                AttrKind::Int,
+                "The last dim; -1 by default, the last one.",
+            ),
         ];
         SPECS
     }
@@ -51,7 +55,10 @@ impl Op for Flatten {
         let mut shape = Shape::from(&dims[..start]);
         shape.push(product(&dims[start..last])?);
         shape.extend(dims[last..].iter().cloned());
-        Ok(smallvec![TensorType { dtype, shape: Some(shape) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(shape)
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -81,8 +88,14 @@ mod tests {
         assert!(error_of("flatten", &x, from(2, 1)).contains("must not come after"));
         assert!(error_of("flatten", &x, from(0, 4)).contains("outside a rank"));
         let scalar = [TensorType::scalar(DType::F32)];
-        assert_eq!(type_of("flatten", &scalar, Attrs::new()).to_string(), "f32[1]");
+        assert_eq!(
+            type_of("flatten", &scalar, Attrs::new()).to_string(),
+            "f32[1]"
+        );
         let unknown = [TensorType::unknown()];
-        assert_eq!(type_of("flatten", &unknown, from(1, -1)), TensorType::unknown());
+        assert_eq!(
+            type_of("flatten", &unknown, from(1, -1)),
+            TensorType::unknown()
+        );
     }
 }

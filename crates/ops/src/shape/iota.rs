@@ -26,7 +26,11 @@ impl Op for Iota {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dims", AttrKind::Dims, "The dims of the result."),
             AttrSpec::required("dtype", AttrKind::DType, "The element type, not bool."),
-            AttrSpec::optional("axis", AttrKind::Int, "The axis to count along; 0 by default."),
+            AttrSpec::optional(
+                "axis",
+                AttrKind::Int,
+                "The axis to count along; 0 by default.",
+            ),
         ];
         SPECS
     }
@@ -37,9 +41,14 @@ impl Op for Iota {
         syncarp_ir::normalize_axis(axis, dims.len())?;
         let dtype = cx.attrs.dtype("dtype");
         if dtype == Some(DType::Bool) {
-            return Err(TypeError::new("`dtype` must be a float or an integer, not bool"));
+            return Err(TypeError::new(
+                "`dtype` must be a float or an integer, not bool",
+            ));
         }
-        Ok(smallvec![TensorType { dtype, shape: Some(dims.into()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(dims.into())
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -60,9 +69,15 @@ mod tests {
     #[test]
     fn the_axis_lies_within_the_dims() {
         let of = |dtype: DType, axis: i64| {
-            Attrs::new().with("dims", dims("n,3")).with("dtype", dtype).with("axis", axis)
+            Attrs::new()
+                .with("dims", dims("n,3"))
+                .with("dtype", dtype)
+                .with("axis", axis)
         };
-        assert_eq!(type_of("iota", &[], of(DType::I64, -1)).to_string(), "i64[n, 3]");
+        assert_eq!(
+            type_of("iota", &[], of(DType::I64, -1)).to_string(),
+            "i64[n, 3]"
+        );
         assert!(error_of("iota", &[], of(DType::I64, 2)).contains("outside a rank"));
         assert!(error_of("iota", &[], of(DType::Bool, 0)).contains("not bool"));
     }

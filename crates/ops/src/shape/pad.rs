@@ -38,8 +38,16 @@ impl Op for Pad {
 
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
-            AttrSpec::required("low", AttrKind::Ints, "Elements before each dim, at least 0."),
-            AttrSpec::required("high", AttrKind::Ints, "Elements after each dim, at least 0."),
+            AttrSpec::required(
+                "low",
+                AttrKind::Ints,
+                "Elements before each dim, at least 0.",
+            ),
+            AttrSpec::required(
+                "high",
+                AttrKind::Ints,
+                "Elements after each dim, at least 0.",
+            ),
         ];
         SPECS
     }
@@ -62,7 +70,10 @@ impl Op for Pad {
         });
         let shape: Option<_> = padded.collect();
         match shape {
-            Some(shape) => Ok(smallvec![TensorType { dtype, shape: Some(shape) }]),
+            Some(shape) => Ok(smallvec![TensorType {
+                dtype,
+                shape: Some(shape)
+            }]),
             None => Err(TypeError::new("the padded dims are too large")),
         }
     }
@@ -117,7 +128,10 @@ mod tests {
         let x = TensorType::new(DType::F32, dims("n,4"));
         let value = TensorType::scalar(DType::F32);
         let both = [x.clone(), value];
-        assert_eq!(type_of("pad", &both, by(&[0, 1], &[2, 3])).to_string(), "f32[n + 2, 8]");
+        assert_eq!(
+            type_of("pad", &both, by(&[0, 1], &[2, 3])).to_string(),
+            "f32[n + 2, 8]"
+        );
         assert!(error_of("pad", &both, by(&[0, -1], &[0, 0])).contains("not be negative"));
         assert!(error_of("pad", &both, by(&[0], &[0])).contains("must have 1 dims"));
         assert!(error_of("pad", &both, by(&[0, 0], &[0])).contains("`low` holds 2"));

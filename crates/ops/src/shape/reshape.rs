@@ -27,8 +27,11 @@ impl Op for Reshape {
     }
 
     fn attributes(&self) -> &'static [AttrSpec] {
-        const SPECS: &[AttrSpec] =
-            &[AttrSpec::required("dims", AttrKind::Dims, "The dims of the result.")];
+        const SPECS: &[AttrSpec] = &[AttrSpec::required(
+            "dims",
+            AttrKind::Dims,
+            "The dims of the result.",
+        )];
         SPECS
     }
 
@@ -44,7 +47,10 @@ impl Op for Reshape {
             }
         }
         let dtype = cx.operand(0)?.dtype;
-        Ok(smallvec![TensorType { dtype, shape: Some(dims.into()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(dims.into())
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -72,7 +78,9 @@ fn differ(a: &Dim, b: &Dim) -> bool {
     let constant = |x: &Dim, y: &Dim| x.minus(y).is_some_and(|d| d.known().is_some());
     let multiple = |x: &Dim, y: &Dim| {
         let factor = x.floor_div(y).filter(|q| q.known().is_some_and(|q| q > 1));
-        factor.and_then(|q| q.times(y)).is_some_and(|product| product == *x)
+        factor
+            .and_then(|q| q.times(y))
+            .is_some_and(|product| product == *x)
     };
     constant(a, b) || constant(b, a) || multiple(a, b) || multiple(b, a)
 }
@@ -87,8 +95,14 @@ mod tests {
     fn element_counts_must_agree_where_they_are_provable() {
         let to = |d: &str| Attrs::new().with("dims", dims(d));
         let x = TensorType::new(DType::F32, dims("n,4,3"));
-        assert_eq!(type_of("reshape", &[x.clone()], to("n,12")).to_string(), "f32[n, 12]");
-        assert_eq!(type_of("reshape", &[x.clone()], to("m,12")).to_string(), "f32[m, 12]");
+        assert_eq!(
+            type_of("reshape", &[x.clone()], to("n,12")).to_string(),
+            "f32[n, 12]"
+        );
+        assert_eq!(
+            type_of("reshape", &[x.clone()], to("m,12")).to_string(),
+            "f32[m, 12]"
+        );
         assert!(error_of("reshape", &[x.clone()], to("n,6")).contains("12*n elements"));
         assert!(error_of("reshape", &[x], to("2,n,12")).contains("24*n"));
         let fixed = TensorType::fixed(DType::F32, &[2, 3]);

@@ -9,8 +9,11 @@ use syncarp_ir::{
 use crate::emit::Emit;
 use crate::infer::dims_attr;
 
-const AXIS: AttrSpec =
-    AttrSpec::required("axis", AttrKind::Int, "The axis; from the end where negative.");
+const AXIS: AttrSpec = AttrSpec::required(
+    "axis",
+    AttrKind::Int,
+    "The axis; from the end where negative.",
+);
 const START: AttrSpec = AttrSpec::required(
     "start",
     AttrKind::Int,
@@ -22,8 +25,11 @@ const END: AttrSpec = AttrSpec::optional(
     "The place after the last, at most the axis' size; from its end where negative, its end where \
      left out.",
 );
-const STEP: AttrSpec =
-    AttrSpec::optional("step", AttrKind::Int, "The distance of places taken; 1 by default.");
+const STEP: AttrSpec = AttrSpec::optional(
+    "step",
+    AttrKind::Int,
+    "The distance of places taken; 1 by default.",
+);
 
 /// The shape of a slice of `dims`.
 fn sliced(cx: &Infer<'_>, dims: &[Dim]) -> Result<Shape, TypeError> {
@@ -31,8 +37,13 @@ fn sliced(cx: &Infer<'_>, dims: &[Dim]) -> Result<Shape, TypeError> {
     let size = &dims[axis];
     let outside = || {
         let (start, end) = (cx.attrs.int("start"), cx.attrs.int("end"));
-        let (start, end) = (start.unwrap_or(0), end.map_or("the end".to_owned(), |e| e.to_string()));
-        TypeError::new(format!("no places from {start} to {end} on an axis of {size}"))
+        let (start, end) = (
+            start.unwrap_or(0),
+            end.map_or("the end".to_owned(), |e| e.to_string()),
+        );
+        TypeError::new(format!(
+            "no places from {start} to {end} on an axis of {size}"
+        ))
     };
     let place = |at: i64| match at {
         0.. => Some(Dim::Known(at.unsigned_abs())),
@@ -51,7 +62,9 @@ fn sliced(cx: &Infer<'_>, dims: &[Dim]) -> Result<Shape, TypeError> {
     let mut count = end.minus(&start).ok_or_else(outside)?;
     let step = cx.attrs.int("step").unwrap_or(1);
     if step < 1 {
-        return Err(TypeError::new(format!("`step` must be at least 1, not {step}")));
+        return Err(TypeError::new(format!(
+            "`step` must be at least 1, not {step}"
+        )));
     }
     if step > 1 {
         let step = step.unsigned_abs();
@@ -144,7 +157,10 @@ impl Op for SliceGrad {
             }
             _ => {
                 let dtype = cx.operand(0)?.dtype;
-                Ok(smallvec![TensorType { dtype, shape: Some(dims.into()) }])
+                Ok(smallvec![TensorType {
+                    dtype,
+                    shape: Some(dims.into())
+                }])
             }
         }
     }
@@ -173,7 +189,10 @@ mod tests {
     use crate::testing::{dims, error_of, type_of};
 
     fn cut(axis: i64, start: i64, end: Option<i64>, step: i64) -> Attrs {
-        let attrs = Attrs::new().with("axis", axis).with("start", start).with("step", step);
+        let attrs = Attrs::new()
+            .with("axis", axis)
+            .with("start", start)
+            .with("step", step);
         match end {
             Some(end) => attrs.with("end", end),
             None => attrs,
@@ -203,7 +222,10 @@ mod tests {
     fn the_gradient_fits_the_slice() {
         let attrs = cut(1, 1, Some(6), 2).with("dims", dims("n,7"));
         let right = [TensorType::new(DType::F32, dims("n,3"))];
-        assert_eq!(type_of("slice_grad", &right, attrs.clone()).to_string(), "f32[n, 7]");
+        assert_eq!(
+            type_of("slice_grad", &right, attrs.clone()).to_string(),
+            "f32[n, 7]"
+        );
         let wrong = [TensorType::new(DType::F32, dims("n,4"))];
         assert!(error_of("slice_grad", &wrong, attrs).contains("dy must have dims"));
     }

@@ -62,7 +62,10 @@ impl Op for Squeeze {
                 }
             }
         }
-        Ok(smallvec![TensorType { dtype, shape: Some(shape) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(shape)
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -112,7 +115,10 @@ impl Op for Unsqueeze {
             true => Some(Dim::Known(1)),
             false => rest.next(),
         });
-        Ok(smallvec![TensorType { dtype, shape: shape.collect() }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: shape.collect()
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -134,12 +140,21 @@ mod tests {
     fn ones_go_and_come() {
         let at = |axes: &[i64]| Attrs::new().with("axes", axes);
         let x = [TensorType::new(DType::F32, dims("1,n,1,3"))];
-        assert_eq!(type_of("squeeze", &x, at(&[0, -2])).to_string(), "f32[n, 3]");
+        assert_eq!(
+            type_of("squeeze", &x, at(&[0, -2])).to_string(),
+            "f32[n, 3]"
+        );
         assert!(error_of("squeeze", &x, at(&[1])).contains("must be 1"));
         assert!(error_of("squeeze", &x, at(&[0, -4])).contains("twice"));
         let y = [TensorType::new(DType::F32, dims("n,3"))];
-        assert_eq!(type_of("unsqueeze", &y, at(&[0, -1])).to_string(), "f32[1, n, 3, 1]");
-        assert_eq!(type_of("unsqueeze", &y, at(&[1])).to_string(), "f32[n, 1, 3]");
+        assert_eq!(
+            type_of("unsqueeze", &y, at(&[0, -1])).to_string(),
+            "f32[1, n, 3, 1]"
+        );
+        assert_eq!(
+            type_of("unsqueeze", &y, at(&[1])).to_string(),
+            "f32[n, 1, 3]"
+        );
         assert!(error_of("unsqueeze", &y, at(&[3])).contains("outside a rank of 3"));
     }
 }

@@ -45,7 +45,10 @@ impl Op for SumTo {
                 "dims {x:?} do not sum to {dims:?}, which does not broadcast to them"
             )));
         }
-        Ok(smallvec![TensorType { dtype, shape: Some(dims.into()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(dims.into())
+        }])
     }
 
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -71,7 +74,10 @@ mod tests {
     fn the_result_must_broadcast_back() {
         let to = |d: &str| Attrs::new().with("dims", dims(d));
         let x = TensorType::new(DType::F32, dims("n,4,3"));
-        assert_eq!(type_of("sum_to", &[x.clone()], to("4,1")).to_string(), "f32[4, 1]");
+        assert_eq!(
+            type_of("sum_to", &[x.clone()], to("4,1")).to_string(),
+            "f32[4, 1]"
+        );
         assert_eq!(type_of("sum_to", &[x.clone()], to("")).to_string(), "f32[]");
         for wrong in ["5", "1,n,4,3", "n,4,2"] {
             assert!(error_of("sum_to", &[x.clone()], to(wrong)).contains("do not sum"));

@@ -41,7 +41,10 @@ impl Op for Transpose {
             return Ok(smallvec![TensorType { dtype, shape: None }]);
         };
         let shape = permutation.iter().map(|p| dims[*p as usize].clone());
-        Ok(smallvec![TensorType { dtype, shape: Some(shape.collect()) }])
+        Ok(smallvec![TensorType {
+            dtype,
+            shape: Some(shape.collect())
+        }])
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -88,7 +91,10 @@ mod tests {
     fn only_permutations_of_the_rank_are_taken() {
         let by = |p: &[i64]| Attrs::new().with("permutation", p);
         let x = TensorType::new(DType::F32, dims("n,4,3"));
-        assert_eq!(type_of("transpose", &[x.clone()], by(&[2, 0, 1])).to_string(), "f32[3, n, 4]");
+        assert_eq!(
+            type_of("transpose", &[x.clone()], by(&[2, 0, 1])).to_string(),
+            "f32[3, n, 4]"
+        );
         assert!(error_of("transpose", &[x.clone()], by(&[0, 1])).contains("must have 2 dims"));
         for wrong in [&[0, 1, 1][..], &[0, 1, 3], &[0, 1, -1]] {
             assert!(error_of("transpose", &[x.clone()], by(wrong)).contains("must name each"));

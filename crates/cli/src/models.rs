@@ -1,0 +1,171 @@
+//! Model files: reading them, making submissions of them, writing text forms.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use syncarp_evaluator::{Evaluator, EvaluatorRegistry};
+use syncarp_frontend::{load_text, save_weights};
+use syncarp_ir::core_ops::{INPUT, STEP_INPUT};
+use syncarp_ir::{
+    BuildError, Graph, Initial, Node, OutputKey, Plan, Rewriter, StateKind, TensorType, print,
+};
+use syncarp_logical::{Submission, project};
+
+use crate::output::write_atomically;
+use crate::registries::Registries;
+use crate::report::Failure;
+
+/// Reads a model file in any front end's format.
+///
+/// # Errors
+/// Where it cannot be read, or is no model.
+pub(crate) fn load(path: &Path, registries: &Registries) -> Result<Plan, Failure> {
+    Ok(load_text(path, &registries.ops)?)
+}
+
+/// Every model of some files as a submission of its own, with one evaluator for all. Names that
+/// occur again get a number, so that a file given twice is two models.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn submissions(
+    files: &[PathBuf],
+    registries: &Registries,
+) -> Result<Vec<Submission>, Failure> {
+    let evaluator = Arc::new(default_evaluator(&registries.evaluators)?);
+    let mut taken = BTreeSet::new();
+    let mut submissions = Vec::new();
+    for file in files {
+        let plan = load(file, registries)?;
+        for model in plan.model_ids() {
+            let one = project(&plan, &[model]);
+            let name = &plan.model(model).name;
+            let numbered = (2..).map(|n| format!("{name}-{n}").into());
+            let mut names = std::iter::once(name.clone()).chain(numbered);
+            let name: Arc<str> = names
+                .find(|n| taken.insert(n.clone()))
+                .unwrap_or_else(|| name.clone());
+            submissions.push(Submission {
+                name,
+                plan: Arc::new(one),
+                evaluator: evaluator.clone(),
+                data: "".into(),
+            });
+        }
+    }
+    Ok(submissions)
+}
+
+/// The evaluator of models that come without one.
+///
+/// # Errors
+/// Where the built-in parts are not registered, which is a bug of this binary.
+pub(crate) fn default_evaluator(registry: &EvaluatorRegistry) -> Result<Evaluator, Failure> {
+    let bug = |error: syncarp_evaluator::OptionError| Failure::work(error.to_string());
+    Ok(Evaluator {
+        loss: registry.loss("cross-entropy", &[]).map_err(bug)?,
+        metrics: Vec::new(),
+        optimizer: registry.optimizer("adam", &[]).map_err(bug)?,
+        schedule: registry.schedule("constant", &[]).map_err(bug)?,
+        clip_norm: None,
+        epochs: 1,
+        seed: 0,
+    })
+}
+
+/// Whether a plan's states have given content, rather than being drawn from distributions.
+pub(crate) fn has_weights(plan: &Plan) -> bool {
+    plan.states
+        .iter()
+        .any(|entry| matches!(entry.initial, Initial::Content(_)))
+}
+
+/// The same plan as inference models: nothing is trained or updated, all is in its eval form.
+///
+/// # Errors
+/// Where an op's eval form does not type, which is a bug of the op.
+pub(crate) fn frozen(plan: &Plan) -> Result<Plan, BuildError> {
+    let mut plan = plan.clone();
+    for entry in &mut plan.states {
+        entry.kind = StateKind::Frozen;
+        entry.owner = None;
+    }
+    for (_, graph) in &mut plan.graphs {
+        let mut rw = Rewriter::new(graph);
+        for node in graph.nodes() {
+            if !rw.to_eval(node)? {
+                rw.copy(node);
+            }
+        }
+        for output in graph.outputs() {
+            if !matches!(output.key, OutputKey::Update(_)) {
+                let value = rw.get(output.value);
+                rw.output(output.key.clone(), value);
+            }
+        }
+        *graph = live(&rw.finish());
+    }
+    Ok(plan)
+}
+
+/// A graph without what no output needs.
+pub(crate) fn live(graph: &Graph) -> Graph {
+    let live = graph.live();
+    let mut rw = Rewriter::new(graph);
+    for node in graph.nodes().filter(|node| live[node.index()]) {
+        rw.copy(node);
+    }
+    rw.copy_outputs();
+    rw.finish()
+}
+
+/// The data inputs of a graph by name, in order of first appearance.
+pub(crate) fn data_inputs(graph: &Graph) -> Vec<(Arc<str>, TensorType)> {
+    let mut inputs: Vec<(Arc<str>, TensorType)> = Vec::new();
+    for (name, node) in named_inputs(graph) {
+        let known = inputs.iter().any(|(n, _)| *n == name);
+        if !known && &*name != STEP_INPUT {
+            inputs.push((name, graph.ty(graph.result(node, 0)).clone()));
+        }
+    }
+    inputs
+}
+
+/// Inputs that are not an evaluator's, with their names.
+pub(crate) fn named_inputs(graph: &Graph) -> Vec<(Arc<str>, Node)> {
+    let nodes = graph.nodes().filter(|node| graph.op_name(*node) == INPUT);
+    let nodes = nodes.filter(|n| graph.attrs(*n).bool("coefficient") != Some(true));
+    nodes
+        .map(|n| (graph.attrs(n).str("name").cloned().unwrap_or_default(), n))
+        .collect()
+}
+
+/// Writes a plan's text form, and beside it its weights where they are there.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub(crate) fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
+    if has_weights(plan) {
+        let lacks = |initial: &Initial| match initial {
+            Initial::Content(hash) => !plan.contents.contains_key(hash),
+            Initial::Init(..) => false,
+        };
+        let lacking = plan
+            .states
+            .iter()
+            .filter(|entry| lacks(&entry.initial))
+            .count();
+        // Weights first: a text without its weights would be taken for one that needs none.
+        match lacking {
+            0 => save_weights(plan, &path.with_extension("safetensors"))?,
+            n => {
+                let note = format!("the data of {n} states is not there; only text is written");
+                // Without standard error there is nobody to tell.
+                let _ = writeln!(std::io::stderr(), "{note}");
+            }
+        }
+    }
+    write_atomically(path, print(plan).as_bytes()).map_err(|cause| Failure::file(path, &cause))
+}

@@ -1,0 +1,25 @@
+//! Normalisations.
+
+mod batch_norm;
+mod batch_norm_eval;
+mod group_norm;
+mod layer_norm;
+mod rms_norm;
+
+use syncarp_ir::{Dim, OpRegistry, RegisterError, Shape};
+
+pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
+    registry.register(batch_norm::BatchNormTrain)?;
+    registry.register(batch_norm::BatchNormGrad)?;
+    registry.register(batch_norm_eval::BatchNormEval)?;
+    registry.register(layer_norm::LayerNorm)?;
+    registry.register(layer_norm::LayerNormGrad)?;
+    group_norm::register(registry)?;
+    registry.register(rms_norm::RmsNorm)
+}
+
+/// The dims with which a vector of channels broadcasts against dims [n, c, ...]: [c, 1, ...].
+fn beside_channels(channels: &Dim, rank: usize) -> Shape {
+    let ones = rank.saturating_sub(2);
+    [channels.clone()].into_iter().chain((0..ones).map(|_| Dim::Known(1))).collect()
+}
