@@ -10,7 +10,7 @@ use syncarp_engine::{Embedded, Engine, Event, Sink, kernels};
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry, OptionValue, judge};
 use syncarp_ir::{DType, OpRegistry, parse};
 use syncarp_logical::Submission;
-use syncarp_pass::{PassError, PassRegistry};
+use syncarp_pass::{PassRegistry, RegisterError};
 use syncarp_place::{PolicyRegistry, parse_devices};
 use syncarp_runtime::{DEFAULT_PIPELINE, Planner, Trial};
 
@@ -177,7 +177,7 @@ fn trial(
     })
 }
 
-fn passes() -> Result<PassRegistry, PassError> {
+fn passes() -> Result<PassRegistry, RegisterError> {
     let mut passes = PassRegistry::new();
     syncarp_pass_cse::register(&mut passes)?;
     syncarp_pass_dce::register(&mut passes)?;

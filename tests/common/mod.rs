@@ -14,6 +14,7 @@ use syncarp_pass::PassRegistry;
 use syncarp_place::PolicyRegistry;
 use syncarp_runtime::{DEFAULT_PIPELINE, Planner, Trial};
 
+/// Two layers with dropout between.
 pub const MLP: &str = r#"syncarp 1
 model m0 "mlp" {
   "1.weight" = s0 : f32[32, 64] trainable init(uniform(-0.125, 0.125), stream(_, "1.weight", 0))
@@ -36,6 +37,7 @@ graph "train" {
 }
 "#;
 
+/// A convolution, batch norm and a pool.
 pub const CNN: &str = r#"syncarp 1
 model m0 "cnn" {
   "1.weight" = s0 : f32[8, 1, 3, 3] trainable init(uniform(-0.33, 0.33), stream(_, "1.weight", 0))
@@ -69,20 +71,22 @@ graph "train" {
 }
 "#;
 
-pub fn evaluator(optimizer: &str) -> Arc<Evaluator> {
+/// Cross entropy and accuracy, gradients clipped at a norm of 1.
+pub fn evaluator(optimizer: &str, rate: f64, epochs: u64) -> Arc<Evaluator> {
     let registry = EvaluatorRegistry::standard();
-    let lr = ("lr".to_owned(), OptionValue::Number(0.01));
+    let lr = ("lr".to_owned(), OptionValue::Number(rate));
     Arc::new(Evaluator {
         loss: registry.loss("cross-entropy", &[]).unwrap(),
         metrics: vec![registry.metric("accuracy", &[]).unwrap()],
         optimizer: registry.optimizer(optimizer, &[lr]).unwrap(),
         schedule: registry.schedule("cosine", &[]).unwrap(),
         clip_norm: Some(1.0),
-        epochs: 2,
+        epochs,
         seed: 3,
     })
 }
 
+/// Made-up images of ten classes.
 pub fn stream() -> Arc<DataStream> {
     let rows = 320;
     let x: Vec<f32> = (0..rows * 64)
@@ -105,10 +109,15 @@ pub fn stream() -> Arc<DataStream> {
     )
 }
 
+/// A model that is trained for two epochs at a rate of 0.01.
 pub fn trial(text: &str, name: &str, optimizer: &str) -> Trial {
+    trial_with(text, name, evaluator(optimizer, 0.01, 2))
+}
+
+/// A model with an evaluator of its own.
+pub fn trial_with(text: &str, name: &str, evaluator: Arc<Evaluator>) -> Trial {
     let ops = Arc::new(syncarp_ops::standard());
     let mut plan = parse(&Source::new(name, text), &ops).unwrap_or_else(|e| panic!("{e}"));
-    let evaluator = evaluator(optimizer);
     judge(&mut plan, &evaluator, (DType::I64, &[])).unwrap();
     let submission = Submission {
         name: name.into(),

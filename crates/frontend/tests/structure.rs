@@ -269,7 +269,7 @@ fn patterns_that_match_nothing_are_mistakes() {
         "{error}"
     );
     assert!(
-        error.contains("there are: a.weight") && error.starts_with("sweep.toml:5:19"),
+        error.contains("there are: a.weight") && error.starts_with("sweep.toml:5:18"),
         "{error}"
     );
     assert!(

@@ -1,15 +1,17 @@
 //! The embedded engine's kernels, one file a family of ops.
 
+mod choose;
 mod constant;
 mod elementwise;
-mod fold;
 mod embedding;
+mod fold;
 mod linear;
 mod loss;
+mod norm;
 mod optimizer;
+mod parts;
 mod product;
 mod random;
-mod parts;
 mod reduce;
 mod scan;
 mod shape;
@@ -27,14 +29,16 @@ use crate::kernel::{KernelError, KernelRegistry};
 /// Where two kernels are registered for one op.
 pub fn standard() -> Result<KernelRegistry, KernelError> {
     let mut registry = KernelRegistry::new();
+    choose::register(&mut registry)?;
     constant::register(&mut registry)?;
     elementwise::register(&mut registry)?;
     embedding::register(&mut registry)?;
     linear::register(&mut registry)?;
     loss::register(&mut registry)?;
+    norm::register(&mut registry)?;
     optimizer::register(&mut registry)?;
-    random::register(&mut registry)?;
     parts::register(&mut registry)?;
+    random::register(&mut registry)?;
     reduce::register(&mut registry)?;
     scan::register(&mut registry)?;
     shape::register(&mut registry)?;

@@ -60,6 +60,16 @@ impl Window {
         }
         Ok(window)
     }
+
+    /// How many windows of a convolution fit, [height, width].
+    pub(crate) fn counts(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            let padded = self.image[axis] + 2 * self.padding[axis];
+            let room = padded.checked_sub(reach);
+            room.map_or(0, |room| room / self.stride[axis] + 1)
+        })
+    }
 }
 
 /// The pixels of a result that lie alike about their windows, along one axis.

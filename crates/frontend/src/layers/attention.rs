@@ -103,7 +103,11 @@ fn mix(
     dtype: DType,
 ) -> Result<Value, Located> {
     if p == 0.0 {
-        return cx.emit1("attention", &[query, key, value], Attrs::new());
+        return cx.emit1(
+            "scaled_dot_product_attention",
+            &[query, key, value],
+            Attrs::new(),
+        );
     }
     let scores = Attrs::new().with("transpose_b", true);
     let scores = cx.emit1("matmul", &[query, key], scores)?;

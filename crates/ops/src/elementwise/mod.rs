@@ -7,6 +7,8 @@ mod compare;
 mod grads;
 mod select;
 mod smooth;
+#[cfg(test)]
+mod tests;
 mod unary;
 
 use syncarp_ir::{OpRegistry, RegisterError};

@@ -24,7 +24,10 @@ pub(super) fn channels(
         return Err(TypeError::new(message));
     }
     let seen = x.map(|x| x[1].clone());
-    Ok((dtype, vectors(cx, vector_operands, seen, "the numbers of channels")?))
+    Ok((
+        dtype,
+        vectors(cx, vector_operands, seen, "the numbers of channels")?,
+    ))
 }
 
 /// The type of a vector with an element for each channel.
@@ -82,11 +85,19 @@ impl Op for BatchNormTrain {
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
-        let Some(dy) = cx.arrived[0] else { return Ok(()) };
+        let Some(dy) = cx.arrived[0] else {
+            return Ok(());
+        };
         if !(0..3).any(|i| cx.wants(i)) {
             return Ok(());
         }
-        let operands = [cx.operands[0], dy, cx.operands[1], cx.results[3], cx.results[4]];
+        let operands = [
+            cx.operands[0],
+            dy,
+            cx.operands[1],
+            cx.results[3],
+            cx.results[4],
+        ];
         let gradients = cx.b.emit("batch_norm_grad", &operands, Attrs::new())?;
         for (operand, gradient) in gradients.into_iter().enumerate() {
             if cx.wants(operand) {
@@ -102,7 +113,8 @@ impl Op for BatchNormTrain {
                 unreachable!("the number of operands was checked");
             };
             // The running statistics stand where the batch's would, and stay what they are.
-            let y = cx.b.call("batch_norm_eval", &[x, gamma, beta, mean, var, eps])?;
+            let y =
+                cx.b.call("batch_norm_eval", &[x, gamma, beta, mean, var, eps])?;
             let shifted = cx.b.add(var, eps)?;
             let inverse = cx.b.call("rsqrt", &[shifted])?;
             Ok(smallvec![y, mean, var, mean, inverse])
@@ -145,7 +157,8 @@ impl Op for BatchNormGrad {
             same_dims(x, dy)?;
         }
         let vector = vector(dtype, &c);
-        Ok([typed(dtype, cx.dims(0)?.or(cx.dims(1)?)), vector.clone(), vector].into())
+        let x = typed(dtype, cx.dims(0)?.or(cx.dims(1)?));
+        Ok(smallvec![x, vector.clone(), vector])
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -159,7 +172,9 @@ pub(super) fn same_dims(x: &[Dim], dy: &[Dim]) -> Result<(), TypeError> {
     if x.len() != dy.len() {
         return Err(TypeError::new(format!("x has dims {x:?}, but dy {dy:?}")));
     }
-    x.iter().zip(dy).try_for_each(|(a, b)| equal(a, b, "dims of x and dy"))
+    x.iter()
+        .zip(dy)
+        .try_for_each(|(a, b)| equal(a, b, "dims of x and dy"))
 }
 
 #[cfg(test)]
@@ -210,9 +225,16 @@ mod tests {
         let types = types("n,3,h,w", "3");
         let (mut b, operands) = inputs(&types);
         let attrs = Attrs::new();
-        let results = b.emit("batch_norm_train", &operands, attrs.clone()).unwrap();
+        let results = b
+            .emit("batch_norm_train", &operands, attrs.clone())
+            .unwrap();
         let stated: Vec<_> = results.iter().map(|v| b.ty(*v).clone()).collect();
-        let mut cx = Expand { b: &mut b, attrs: &attrs, operands: &operands, types: &stated };
+        let mut cx = Expand {
+            b: &mut b,
+            attrs: &attrs,
+            operands: &operands,
+            types: &stated,
+        };
         let eval = BatchNormTrain.to_eval(&mut cx).unwrap().unwrap();
         assert_eq!(eval[1..4], [operands[3], operands[4], operands[3]]);
         for (value, ty) in eval.iter().zip(&stated) {

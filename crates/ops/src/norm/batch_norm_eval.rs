@@ -50,7 +50,9 @@ impl Op for BatchNormEval {
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
-        let Some(dy) = cx.arrived[0] else { return Ok(()) };
+        let Some(dy) = cx.arrived[0] else {
+            return Ok(());
+        };
         let [x, gamma, beta, mean, var, eps] = *cx.operands else {
             unreachable!("the number of operands was checked");
         };

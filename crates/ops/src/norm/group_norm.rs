@@ -17,8 +17,12 @@ pub(super) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     registry.register(InstanceNorm)
 }
 
-const OPERANDS: &[Operand] =
-    &[Operand::one("x"), Operand::one("gamma"), Operand::one("beta"), Operand::one("eps")];
+const OPERANDS: &[Operand] = &[
+    Operand::one("x"),
+    Operand::one("gamma"),
+    Operand::one("beta"),
+    Operand::one("eps"),
+];
 
 fn infer(cx: &Infer<'_>) -> Result<(Types, Option<Dim>), TypeError> {
     let (dtype, channels) = channels(cx, 1..3)?;
@@ -31,7 +35,10 @@ fn expand(cx: &mut Expand<'_>, op: &str, groups: Dim) -> Result<Values, BuildErr
     let [x, gamma, beta, eps] = *cx.operands else {
         unreachable!("the number of operands was checked");
     };
-    let invalid = |message: String| BuildError::Invalid { op: op.to_owned(), message };
+    let invalid = |message: String| BuildError::Invalid {
+        op: op.to_owned(),
+        message,
+    };
     let dims = cx.b.dims_of(x)?;
     let dtype = cx.b.dtype_of(x)?;
     let each = dims[1].floor_div(&groups);
@@ -78,7 +85,11 @@ impl Op for GroupNorm {
 
     fn attributes(&self) -> &'static [AttrSpec] {
         const {
-            &[AttrSpec::required("groups", AttrKind::Int, "How many groups the channels form.")]
+            &[AttrSpec::required(
+                "groups",
+                AttrKind::Int,
+                "How many groups the channels form.",
+            )]
         }
     }
 
@@ -86,7 +97,9 @@ impl Op for GroupNorm {
         let (types, channels) = infer(cx)?;
         let groups = cx.int("groups")?;
         let Some(count) = u64::try_from(groups).ok().filter(|g| *g > 0) else {
-            return Err(TypeError::new(format!("`groups` must be 1 at least, not {groups}")));
+            return Err(TypeError::new(format!(
+                "`groups` must be 1 at least, not {groups}"
+            )));
         };
         match channels.and_then(|c| c.known()) {
             Some(c) if c % count != 0 => {
@@ -168,7 +181,10 @@ mod tests {
         decomposed("instance_norm", &types("n,c,h", "c"), Attrs::new());
         let mut unknown = types("n,4", "4");
         unknown[0] = TensorType::unknown();
-        assert_eq!(type_of("group_norm", &unknown, groups(2)).to_string(), "f32[*]");
+        assert_eq!(
+            type_of("group_norm", &unknown, groups(2)).to_string(),
+            "f32[*]"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, DType, Dim, Gradient, GradientError, Infer, Op, Operand, TensorType,
+    AttrKind, AttrSpec, DType, Dim, Gradient, GradientError, Infer, Op, Operand, TensorType,
     TypeError, Types,
 };
 
@@ -19,7 +19,8 @@ pub(super) const AXES: AttrSpec = AttrSpec::required(
 pub(super) fn trailing(cx: &Infer<'_>, x: Option<&[Dim]>) -> Result<usize, TypeError> {
     let axes = cx.int("axes")?;
     let count = usize::try_from(axes).ok().filter(|k| *k >= 1);
-    let count = count.ok_or_else(|| TypeError::new(format!("`axes` must be 1 at least, not {axes}")));
+    let count =
+        count.ok_or_else(|| TypeError::new(format!("`axes` must be 1 at least, not {axes}")));
     match (count?, x) {
         (count, Some(x)) if count > x.len() => {
             let message = format!("`axes` is {count}, but x has dims {x:?}");
@@ -39,7 +40,9 @@ pub(super) fn affine<'a>(
 ) -> Result<Option<&'a [Dim]>, TypeError> {
     let mut seen = x.map(|x| &x[x.len() - count..]);
     for &index in operands {
-        let Some(dims) = cx.rank(index, count)? else { continue };
+        let Some(dims) = cx.rank(index, count)? else {
+            continue;
+        };
         for (a, b) in seen.unwrap_or(dims).iter().zip(dims) {
             equal(a, b, "the normalised dims of all operands")?;
         }
@@ -89,7 +92,7 @@ impl Op for LayerNorm {
         affine(cx, x, &[1, 2], count)?;
         scalars(cx, [3])?;
         let statistic = typed(dtype, x.map(|x| &x[..x.len() - count]));
-        Ok([typed(dtype, x), statistic.clone(), statistic].into())
+        Ok(smallvec![typed(dtype, x), statistic.clone(), statistic])
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -98,11 +101,19 @@ impl Op for LayerNorm {
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
-        let Some(dy) = cx.arrived[0] else { return Ok(()) };
+        let Some(dy) = cx.arrived[0] else {
+            return Ok(());
+        };
         if !(0..3).any(|i| cx.wants(i)) {
             return Ok(());
         }
-        let operands = [cx.operands[0], dy, cx.operands[1], cx.results[1], cx.results[2]];
+        let operands = [
+            cx.operands[0],
+            dy,
+            cx.operands[1],
+            cx.results[1],
+            cx.results[2],
+        ];
         let gradients = cx.b.emit("layer_norm_grad", &operands, cx.attrs.clone())?;
         for (operand, gradient) in gradients.into_iter().enumerate() {
             if cx.wants(operand) {
@@ -181,6 +192,7 @@ impl Op for LayerNormGrad {
 mod tests {
     use super::*;
     use crate::testing::{dims, error_of, gradients, inputs, type_of};
+    use syncarp_ir::Attrs;
 
     fn types(x: &str, gamma: &str) -> [TensorType; 4] {
         let ty = |text| TensorType::new(DType::F32, dims(text));
@@ -193,19 +205,27 @@ mod tests {
 
     #[test]
     fn the_type_stays_and_statistics_lack_the_last_dims() {
-        for (x, gamma, count, statistic) in
-            [("n,8", "8", 1, "f32[n]"), ("n,t,4,2", "4,2", 2, "f32[n, t]"), ("8", "8", 1, "f32[]")]
-        {
+        for (x, gamma, count, statistic) in [
+            ("n,8", "8", 1, "f32[n]"),
+            ("n,t,4,2", "4,2", 2, "f32[n, t]"),
+            ("8", "8", 1, "f32[]"),
+        ] {
             let types = types(x, gamma);
             let (mut b, operands) = inputs(&types);
             let results = b.emit("layer_norm", &operands, axes(count)).unwrap();
             assert_eq!(*b.ty(results[0]), types[0]);
             assert_eq!(b.ty(results[2]).to_string(), statistic);
-            assert_eq!(gradients("layer_norm", &types, axes(count))[..3], types[..3]);
+            assert_eq!(
+                gradients("layer_norm", &types, axes(count))[..3],
+                types[..3]
+            );
         }
         let mut unknown = types("n,8", "8");
         unknown[0] = TensorType::unknown();
-        assert_eq!(type_of("layer_norm", &unknown, axes(1)).to_string(), "f32[*]");
+        assert_eq!(
+            type_of("layer_norm", &unknown, axes(1)).to_string(),
+            "f32[*]"
+        );
     }
 
     #[test]

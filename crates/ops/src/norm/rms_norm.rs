@@ -24,7 +24,13 @@ impl Op for RmsNorm {
     }
 
     fn operands(&self) -> &'static [Operand] {
-        const { &[Operand::one("x"), Operand::one("gamma"), Operand::one("eps")] }
+        const {
+            &[
+                Operand::one("x"),
+                Operand::one("gamma"),
+                Operand::one("eps"),
+            ]
+        }
     }
 
     fn results(&self) -> &'static [&'static str] {

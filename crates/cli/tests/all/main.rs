@@ -1,0 +1,8 @@
+//! The command as scripts use it: what it prints, writes and exits with.
+
+mod common;
+mod files;
+mod mistakes;
+mod plan;
+mod run;
+mod verify;
