@@ -45,7 +45,7 @@ def adam(parameters):
 
 # Name: model, dims of one sample, optimizer, steps.
 FAMILIES = {
-    "mlp-tiny": (lambda: perceptron(64, 32, 32, CLASSES), (64,), sgd, 2000),
+    "mlp-tiny": (lambda: perceptron(64, 32, 32, CLASSES), (64,), sgd, 1000),
     "mlp-large": (lambda: perceptron(784, 256, 128, CLASSES), (784,), sgd, 150),
     "cnn": (convolutional, (1, 8, 8), adam, 150),
 }

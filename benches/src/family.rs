@@ -52,7 +52,7 @@ impl Family {
     /// Steps for a measurement of a second or a few with 16 models.
     pub fn steps(self) -> usize {
         match self {
-            Family::MlpTiny => 2_000,
+            Family::MlpTiny => 1_000,
             Family::MlpLarge => 150,
             Family::Cnn => 150,
         }

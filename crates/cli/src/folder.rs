@@ -69,6 +69,9 @@ impl Folder {
     /// # Errors
     /// Where a file cannot be written.
     pub fn planned(&mut self, planned: &Planned) -> Result<(), Failure> {
+        if self.batches == 0 {
+            self.forget_plans()?;
+        }
         self.batches += 1;
         let number = match self.batches {
             1 => String::new(),
@@ -77,6 +80,25 @@ impl Folder {
         let at = |when: &str| self.path.join(format!("plan-{when}{number}.syn"));
         self.write(&at("before"), print(&planned.fused).as_bytes())?;
         self.write(&at("after"), print(&planned.logical).as_bytes())
+    }
+
+    /// Removes the plans of an earlier run, which may have had more batches than this one.
+    fn forget_plans(&self) -> Result<(), Failure> {
+        let failed =
+            |cause: std::io::Error| Failure::work(format!("{}: {cause}", self.path.display()));
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let numbered = name
+                .strip_prefix("plan-before-")
+                .or(name.strip_prefix("plan-after-"));
+            let number = numbered.and_then(|rest| rest.strip_suffix(".syn"));
+            if number.is_some_and(|n| n.parse::<usize>().is_ok()) {
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps which models run where.
@@ -255,11 +277,8 @@ pub(crate) fn summary(records: &[Record]) -> Vec<Vec<String>> {
                     .map_or_else(dash, |value| format!("{value:.4}")),
             );
         }
-        row.push(match (&record.cause, record.skipped) {
-            (Some(cause), _) => format!("{}: {cause}", record.state.name()),
-            (None, true) => format!("{} before", record.state.name()),
-            (None, false) => record.state.name().to_owned(),
-        });
+        let before = if record.skipped { " before" } else { "" };
+        row.push(format!("{}{before}", record.state.name()));
         rows.push(row);
     }
     rows

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use syncarp_data::{Array, Batching, Column, DataParts, DataStream, Dataset, Difference};
-use syncarp_ir::{Bindings, DType, Graph, Model, Plan, TRAIN};
+use syncarp_ir::{Bindings, DType, Dim, Graph, Model, Plan, TRAIN, TensorType};
 use syncarp_logical::bind_inputs;
 use syncarp_place::Assembly;
 use syncarp_runtime::{PlanError, Planned, Trial};
@@ -130,34 +130,34 @@ fn input_shapes(texts: &[String]) -> Result<Vec<(String, Vec<u64>)>, Failure> {
 
 /// Binds the inputs whose shapes are given; nothing is bound where none of them is this model's.
 fn bind(plan: &mut Plan, shapes: &[(String, Vec<u64>)], used: &mut [bool]) -> Result<(), String> {
-    let mut columns: Vec<(Arc<str>, DType, Vec<u64>)> = Vec::new();
-    let mut any = false;
+    let mut inputs: Vec<(Arc<str>, TensorType)> = Vec::new();
     for (_, graph) in &plan.graphs {
         for (name, ty) in data_inputs(graph) {
-            if columns.iter().any(|(n, ..)| *n == name) {
-                continue;
+            if !inputs.iter().any(|(n, _)| *n == name) {
+                inputs.push((name, ty));
             }
-            let known = ty.dims().and_then(|dims| {
-                let sample = dims.get(1..)?.iter().map(syncarp_ir::Dim::known);
-                sample.collect::<Option<Vec<u64>>>()
-            });
-            let dims = match shapes.iter().position(|(n, _)| **n == *name) {
-                Some(place) => {
-                    used[place] = true;
-                    any = true;
-                    shapes[place].1.clone()
-                }
-                None => match known {
-                    Some(dims) => dims,
-                    None if shapes.is_empty() => return Ok(()),
-                    None => return Err(format!("give `--input-shape {name}=...` too")),
-                },
-            };
-            columns.push((name, ty.dtype.unwrap_or(DType::F32), dims));
         }
     }
-    if !any {
+    let given = |name: &str| shapes.iter().position(|(n, _)| n == name);
+    if !inputs.iter().any(|(name, _)| given(name).is_some()) {
         return Ok(());
+    }
+    let mut columns: Vec<(Arc<str>, DType, Vec<u64>)> = Vec::new();
+    for (name, ty) in inputs {
+        let dims = match given(&name) {
+            Some(place) => {
+                used[place] = true;
+                shapes[place].1.clone()
+            }
+            None => {
+                let known = ty.dims().and_then(|dims| {
+                    let sample = dims.get(1..)?.iter().map(Dim::known);
+                    sample.collect::<Option<Vec<u64>>>()
+                });
+                known.ok_or_else(|| format!("give `--input-shape {name}=...` too"))?
+            }
+        };
+        columns.push((name, ty.dtype.unwrap_or(DType::F32), dims));
     }
     let columns: Vec<(&str, DType, &[u64])> = columns
         .iter()

@@ -187,6 +187,13 @@ impl Watcher {
             print_json(&all)?;
         } else {
             let mut text = table(&summary(&records));
+            let causes = records
+                .iter()
+                .filter_map(|r| Some((&r.name, r.cause.as_ref()?)));
+            for (place, (name, cause)) in causes.enumerate() {
+                let gap = if place == 0 { "\n" } else { "" };
+                text += &format!("{gap}{name}: {cause}\n");
+            }
             text += &format!("\n{} models in {seconds:.2} s", records.len());
             if let (Some(alone), Some(speedup)) = (alone, speedup) {
                 text += &format!(", one by one in {alone:.2} s: {speedup:.2} times as fast");

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use syncarp_pass::PassRegistry;
@@ -11,33 +10,11 @@ use syncarp_pass::PassRegistry;
 use crate::engine::{Engine, Event, Job, Sink};
 use crate::error::EngineError;
 use crate::kernel::KernelRegistry;
+use crate::requests::Requests;
 use crate::train::Training;
 
 /// What makes an assembly's graphs ready to run: ops that have kernels, a step graph, no waste.
 pub const ASSEMBLY_PIPELINE: &str = "to-eval,decompose,differentiate,decompose,cse,dce";
-
-/// What somebody asked of a running job.
-#[derive(Default)]
-pub(crate) struct Requests {
-    stop: AtomicBool,
-    models: Mutex<Vec<usize>>,
-    any: AtomicBool,
-}
-
-impl Requests {
-    pub(crate) fn stop(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
-
-    /// Models that were asked to stop since the last call.
-    pub(crate) fn take_models(&self) -> Vec<usize> {
-        if !self.any.swap(false, Ordering::AcqRel) {
-            return Vec::new();
-        }
-        let mut models = self.models.lock().unwrap_or_else(|e| e.into_inner());
-        std::mem::take(&mut models)
-    }
-}
 
 /// The embedded engine.
 pub struct Embedded {
@@ -93,18 +70,13 @@ impl Engine for Embedded {
 
     fn stop_model(&mut self, job: u32, model: usize) {
         if let Some((requests, _)) = self.running.get(&job) {
-            requests
-                .models
-                .lock()
-                .unwrap_or_else(|e| e.into_inner())
-                .push(model);
-            requests.any.store(true, Ordering::Release);
+            requests.ask_model(model);
         }
     }
 
     fn stop(&mut self, job: u32) {
         if let Some((requests, _)) = self.running.get(&job) {
-            requests.stop.store(true, Ordering::Release);
+            requests.ask_stop();
         }
     }
 }
@@ -112,7 +84,7 @@ impl Engine for Embedded {
 impl Drop for Embedded {
     fn drop(&mut self) {
         for (requests, _) in self.running.values() {
-            requests.stop.store(true, Ordering::Release);
+            requests.ask_stop();
         }
         for (_, (_, thread)) in std::mem::take(&mut self.running) {
             // A job that panicked was already told as failed.

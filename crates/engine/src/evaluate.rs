@@ -8,8 +8,8 @@ use crate::error::EngineError;
 use crate::kernel::{Class, KernelRegistry, Precision};
 use crate::link::{Runnable, Workspace, read_slot};
 use crate::program::compile;
+use crate::programs::write_input;
 use crate::state::States;
-use crate::train::write_input;
 
 /// A tensor with its dims.
 #[derive(Clone, Debug, PartialEq)]

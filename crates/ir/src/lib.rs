@@ -37,6 +37,7 @@ mod op;
 mod plan;
 mod provenance;
 mod rewrite;
+mod spell;
 pub mod stream;
 mod text;
 mod types;
@@ -55,12 +56,13 @@ pub use op::{
     normalize_axis, numbers,
 };
 pub use plan::{
-    ContentHash, Contents, EVAL, Initial, ModelEntry, Plan, STEP, StateEntry, StateKind, TRAIN,
-    TensorData,
+    ContentHash, Contents, EVAL, Initial, Interface, ModelEntry, Plan, STEP, StateEntry, StateKind,
+    TRAIN, TensorData,
 };
 pub use provenance::{Origin, Provenance, Role};
 pub use rewrite::Rewriter;
+pub use spell::nearest;
 pub use stream::{Distribution, StreamKey};
-pub use text::{nearest, parse, print};
+pub use text::{parse, print};
 pub use types::{DType, Shape, TensorType};
 pub use verify::{Verified, Violation, Violations, verify};

@@ -119,6 +119,9 @@ pub struct Plan {
     pub contents: Contents,
 }
 
+/// A graph's outputs and their types.
+pub type Interface = Vec<(OutputKey, TensorType)>;
+
 /// Tensors by content hash.
 pub type Contents = BTreeMap<ContentHash, Arc<TensorData>>;
 
@@ -170,7 +173,7 @@ impl Plan {
 
     /// What the plan promises to those who submitted the models: for each graph its outputs and
     /// their types. No pass may change it but one that adds a graph.
-    pub fn interface(&self) -> Vec<(Arc<str>, Vec<(OutputKey, TensorType)>)> {
+    pub fn interface(&self) -> Vec<(Arc<str>, Interface)> {
         let outputs = |g: &Graph| {
             let outputs = g.outputs().iter();
             outputs

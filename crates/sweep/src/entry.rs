@@ -260,7 +260,8 @@ impl Written<'_> {
     }
 
     fn join(&self, source: &Source) -> Result<Join, syncarp_diag::Located> {
-        const HELP: &str = "write `join = \"add\"`, `join = \"mul\"`, or `join = \"concat\", dim = 1`";
+        const HELP: &str =
+            "write `join = \"add\"`, `join = \"mul\"`, or `join = \"concat\", dim = 1`";
         let Some(join) = self.table.get("join") else {
             let mistake =
                 spell::missing_key(source, self.span.clone(), "an entry of branches", "join");

@@ -11,7 +11,9 @@ EPS = 1e-5
 def record(corpus):
     batch_norm(corpus)
     layer_norm(corpus)
+    rms_norm(corpus)
     group_norm(corpus)
+    instance_norm(corpus)
     softmax(corpus)
     embedding(corpus)
     dropout(corpus)
@@ -128,6 +130,20 @@ def layer_norm(corpus):
                constants={"eps": EPS}, f32=1e-4)
 
 
+def rms_norm(corpus):
+    for what, shape, axes, dims in (
+        ("one dim", (5, 4), 1, "n, 4"),
+        ("one of three dims", (3, 2, 5), 1, "n, 2, 5"),
+        ("two dims", (3, 4, 5), 2, "n, 4, 5"),
+    ):
+        draw = corpus.draw("rms_norm", what)
+        inner = shape[-axes:]
+        inputs = {"x": draw.floats(*shape), "gamma": draw.floats(*inner)}
+        call = lambda x, gamma: F.rms_norm(x, inner, gamma, EPS)
+        corpus.add("rms_norm", what, f"y = rms_norm x, gamma, eps {{axes={axes}}}", inputs, call,
+                   constants={"eps": EPS}, dims={"x": dims})
+
+
 def group_norm(corpus):
     for what, shape, groups, dims in (
         ("two groups", (3, 4, 3), 2, "n, 4, 3"),
@@ -145,6 +161,22 @@ def group_norm(corpus):
         call = lambda x, gamma, beta: F.group_norm(x, groups, gamma, beta, EPS)
         corpus.add("group_norm", what, graph, inputs, call, constants={"eps": EPS},
                    dims={"x": dims})
+
+
+def instance_norm(corpus):
+    for what, shape, dims in (
+        ("sequences", (3, 2, 5), "n, 2, 5"),
+        ("images", (2, 3, 3, 4), "n, 3, 3, 4"),
+        ("symbolic sizes", (2, 2, 4, 3), "n, 2, h, w"),
+    ):
+        draw = corpus.draw("instance_norm", what)
+        channels = shape[1]
+        inputs = {
+            "x": draw.floats(*shape), "gamma": draw.floats(channels), "beta": draw.floats(channels),
+        }
+        call = lambda x, gamma, beta: F.instance_norm(x, weight=gamma, bias=beta, eps=EPS)
+        corpus.add("instance_norm", what, "y = instance_norm x, gamma, beta, eps", inputs, call,
+                   constants={"eps": EPS}, dims={"x": dims})
 
 
 def softmax(corpus):

@@ -26,6 +26,9 @@ fn blocks<T>(channels: usize) -> (usize, usize) {
     (channels.div_ceil(width), width)
 }
 
+/// How many pixels are summed before they are written: a multiple of the rows of a tile.
+const STAGE: usize = 4 * ROWS;
+
 /// A phase's tables for a number of channels that are summed over.
 struct Table {
     pixels: Vec<usize>,
@@ -201,18 +204,33 @@ wide! {
         result: &mut [T],
         plane: usize,
     ) {
-        let (tiles, _) = table.bases.as_chunks::<ROWS>();
         let offsets = &table.offsets[..panel.len() / N];
-        for (bases, pixels) in tiles.iter().zip(table.pixels.chunks(ROWS)) {
-            // SAFETY: the slide's planes are large enough for every base and offset of its phases,
-            // and there are as many offsets as rows in the panel.
-            let sums = unsafe {
-                tile::tile::<T, N>(source, *bases, |k| *offsets.get_unchecked(k), panel)
-            };
-            for (pixel, sums) in pixels.iter().zip(&sums) {
-                let channels = result.chunks_exact_mut(plane);
-                for ((out, sum), start) in channels.zip(sums).zip(start) {
-                    out[*pixel] = *start + *sum;
+        // Planes of some sizes put a pixel's channels all in one set of the cache, so channels are
+        // written some pixels at a time.
+        let mut staged = [[T::ZERO; STAGE]; N];
+        for (bases, pixels) in table.bases.chunks(STAGE).zip(table.pixels.chunks(STAGE)) {
+            let (tiles, _) = bases.as_chunks::<ROWS>();
+            for (at, bases) in tiles.iter().enumerate() {
+                // SAFETY: the slide's planes are large enough for every base and offset of its
+                // phases, and there are as many offsets as rows in the panel.
+                let sums = unsafe {
+                    tile::tile::<T, N>(source, *bases, |k| *offsets.get_unchecked(k), panel)
+                };
+                for ((j, staged), start) in staged.iter_mut().enumerate().zip(start) {
+                    let sums: [T; ROWS] = std::array::from_fn(|r| *start + sums[r][j]);
+                    staged[at * ROWS..][..ROWS].copy_from_slice(&sums);
+                }
+            }
+            let channels = result.chunks_exact_mut(plane).zip(&staged);
+            if pixels[pixels.len() - 1] == pixels[0] + pixels.len() - 1 {
+                for (out, staged) in channels {
+                    out[pixels[0]..][..pixels.len()].copy_from_slice(&staged[..pixels.len()]);
+                }
+            } else {
+                for (out, staged) in channels {
+                    for (pixel, sum) in pixels.iter().zip(staged) {
+                        out[*pixel] = *sum;
+                    }
                 }
             }
         }

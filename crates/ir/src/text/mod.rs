@@ -22,5 +22,5 @@ mod lexer;
 mod parse;
 mod print;
 
-pub use parse::{nearest, parse};
+pub use parse::parse;
 pub use print::print;

@@ -103,19 +103,18 @@ const ACTIVATIONS: &[Activation] = &[
     },
     Activation {
         name: "clamp",
-        doc: "The element, at least low and at most high; at a bound the gradient still passes. \
-              Operands broadcast (ONNX `Clip`, ATen `clamp`).",
+        doc: "The element, at least low and at most high; where it is at a bound or outside, the \
+              bound gets the gradient. Operands broadcast (ONNX `Clip`, ATen `clamp`).",
         operands: BOUNDED,
         takes: Takes::Numbers,
-        parts: |b, operands| bounded(b, operands[0], operands[1], operands[2], ["lt", "gt"]),
+        parts: |b, operands| bounded(b, operands[0], operands[1], operands[2]),
     },
     Activation {
         name: "hardtanh",
-        doc: "The element, at least low and at most high; at a bound the gradient is zero. \
-              Operands broadcast (ATen `hardtanh`).",
+        doc: "The same as `clamp` for floats (ATen `hardtanh`).",
         operands: BOUNDED,
         takes: Takes::Floats,
-        parts: |b, operands| bounded(b, operands[0], operands[1], operands[2], ["le", "ge"]),
+        parts: |b, operands| bounded(b, operands[0], operands[1], operands[2]),
     },
     Activation {
         name: "relu6",
@@ -163,25 +162,19 @@ fn softplus(b: &mut GraphBuilder, z: Value) -> Result<Value, BuildError> {
     b.add(larger, rest)
 }
 
-/// `x` within bounds; `outside` are the comparisons that tell when a bound takes its place.
-fn bounded(
-    b: &mut GraphBuilder,
-    x: Value,
-    low: Value,
-    high: Value,
-    outside: [&str; 2],
-) -> Result<Value, BuildError> {
-    let below = b.call(outside[0], &[x, low])?;
+/// `x` within bounds.
+fn bounded(b: &mut GraphBuilder, x: Value, low: Value, high: Value) -> Result<Value, BuildError> {
+    let below = b.call("le", &[x, low])?;
     let raised = b.select(below, low, x)?;
     // What was raised is compared again, so that of crossed bounds the upper one holds.
-    let above = b.call(outside[1], &[raised, high])?;
+    let above = b.call("ge", &[raised, high])?;
     b.select(above, high, raised)
 }
 
 fn relu6(b: &mut GraphBuilder, x: Value) -> Result<Value, BuildError> {
     let low = b.number_like(x, 0.0)?;
     let high = b.number_like(x, 6.0)?;
-    bounded(b, x, low, high, ["le", "ge"])
+    bounded(b, x, low, high)
 }
 
 pub(super) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {

@@ -54,9 +54,10 @@ const BINARY: &[Binary] = &[
         gradients: [
             |g, n| g.div(n.dy, n.b),
             |g, n| {
-                let ratio = g.div(n.y, n.b)?;
-                let product = g.mul(n.dy, ratio)?;
-                g.neg(product)
+                // In this order `a / a` gives both operands the same but for the sign.
+                let product = g.mul(n.dy, n.y)?;
+                let ratio = g.div(product, n.b)?;
+                g.neg(ratio)
             },
         ],
     },

@@ -75,11 +75,13 @@ mod tests {
         let to = |d: &str| Attrs::new().with("dims", dims(d));
         let x = TensorType::fixed(DType::F32, &[4, 1]);
         assert_eq!(
-            type_of("expand", &[x.clone()], to("n,4,7")).to_string(),
+            type_of("expand", std::slice::from_ref(&x), to("n,4,7")).to_string(),
             "f32[n, 4, 7]"
         );
         for wrong in ["5,7", "7", "4,7,1"] {
-            assert!(error_of("expand", &[x.clone()], to(wrong)).contains("do not expand"));
+            assert!(
+                error_of("expand", std::slice::from_ref(&x), to(wrong)).contains("do not expand")
+            );
         }
     }
 }

@@ -96,14 +96,14 @@ mod tests {
         let to = |d: &str| Attrs::new().with("dims", dims(d));
         let x = TensorType::new(DType::F32, dims("n,4,3"));
         assert_eq!(
-            type_of("reshape", &[x.clone()], to("n,12")).to_string(),
+            type_of("reshape", std::slice::from_ref(&x), to("n,12")).to_string(),
             "f32[n, 12]"
         );
         assert_eq!(
-            type_of("reshape", &[x.clone()], to("m,12")).to_string(),
+            type_of("reshape", std::slice::from_ref(&x), to("m,12")).to_string(),
             "f32[m, 12]"
         );
-        assert!(error_of("reshape", &[x.clone()], to("n,6")).contains("12*n elements"));
+        assert!(error_of("reshape", std::slice::from_ref(&x), to("n,6")).contains("12*n elements"));
         assert!(error_of("reshape", &[x], to("2,n,12")).contains("24*n"));
         let fixed = TensorType::fixed(DType::F32, &[2, 3]);
         assert!(error_of("reshape", &[fixed], to("7")).contains("6 elements"));

@@ -75,12 +75,15 @@ mod tests {
         let to = |d: &str| Attrs::new().with("dims", dims(d));
         let x = TensorType::new(DType::F32, dims("n,4,3"));
         assert_eq!(
-            type_of("sum_to", &[x.clone()], to("4,1")).to_string(),
+            type_of("sum_to", std::slice::from_ref(&x), to("4,1")).to_string(),
             "f32[4, 1]"
         );
-        assert_eq!(type_of("sum_to", &[x.clone()], to("")).to_string(), "f32[]");
+        assert_eq!(
+            type_of("sum_to", std::slice::from_ref(&x), to("")).to_string(),
+            "f32[]"
+        );
         for wrong in ["5", "1,n,4,3", "n,4,2"] {
-            assert!(error_of("sum_to", &[x.clone()], to(wrong)).contains("do not sum"));
+            assert!(error_of("sum_to", std::slice::from_ref(&x), to(wrong)).contains("do not sum"));
         }
     }
 }
