@@ -167,7 +167,11 @@ mod tests {
     #[test]
     fn every_family_is_a_model_over_its_sample() {
         let ops = Arc::new(syncarp_ops::standard());
-        for (family, states) in [(Family::MlpTiny, 6), (Family::MlpLarge, 6), (Family::Cnn, 6)] {
+        for (family, states) in [
+            (Family::MlpTiny, 6),
+            (Family::MlpLarge, 6),
+            (Family::Cnn, 6),
+        ] {
             let text = family.text();
             let plan = parse(&Source::new(family.name(), &text), &ops);
             let plan = plan.unwrap_or_else(|e| panic!("{e}"));

@@ -128,8 +128,8 @@ fn stream(workload: &Workload) -> Result<DataStream, DataError> {
             .map(|i| ((i * 37) % 101) as f32 / 101.0)
             .collect();
         let y: Vec<i64> = (0..rows).map(|i| (i % CLASSES) as i64).collect();
-        let x = Column::new("x", sample, Array::F32(x))?;
-        let y = Column::new("y", vec![], Array::I64(y))?;
+        let x = Column::new("x", sample, Array::F32(x));
+        let y = Column::new("y", vec![], Array::I64(y));
         Dataset::new(vec![x], vec![y])
     };
     let parts = DataParts::new(part(workload.steps * BATCH)?, Some(part(BATCH)?), None)?;

@@ -18,7 +18,10 @@ pub struct Source {
 impl Source {
     /// A source of this name and text.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
-        Source { name: name.into(), text: text.into() }
+        Source {
+            name: name.into(),
+            text: text.into(),
+        }
     }
 
     /// The one-based line and column (in characters) of a byte offset.
@@ -50,7 +53,12 @@ pub struct Located {
 impl Located {
     /// A mistake in `source` at `span`.
     pub fn new(source: &Source, span: Range<usize>, message: impl Into<String>) -> Self {
-        Located { source: source.clone(), span, message: message.into(), help: None }
+        Located {
+            source: source.clone(),
+            span,
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// Adds what was expected or how to mend it.

@@ -82,6 +82,7 @@ pub trait Real:
     ///
     /// # Panics
     /// If a matrix reaches past its slice.
+    #[expect(clippy::too_many_arguments, reason = "a product has as many")]
     fn gemm(
         sizes: (usize, usize, usize),
         a: &[Self],

@@ -25,9 +25,9 @@ pub enum JudgeError {
         /// The loss or metric.
         judge: &'static str,
         /// The prediction's type.
-        prediction: TensorType,
+        prediction: Box<TensorType>,
         /// The target's type.
-        target: TensorType,
+        target: Box<TensorType>,
         /// What is wrong.
         error: BuildError,
     },
@@ -62,8 +62,8 @@ pub fn judge(
         let y = b.emit1(INPUT, &[], attrs)?;
         let types = |b: &GraphBuilder, judge, error| JudgeError::Types {
             judge,
-            prediction: b.ty(prediction).clone(),
-            target: b.ty(y).clone(),
+            prediction: Box::new(b.ty(prediction).clone()),
+            target: Box::new(b.ty(y).clone()),
             error,
         };
         let loss = evaluator.loss.emit(&mut b, prediction, y);

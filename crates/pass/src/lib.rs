@@ -18,7 +18,7 @@ use thiserror::Error;
 pub use manager::{Manager, Observer, PassReport, PipelineError};
 pub use options::{PassOptionError, PassOptions};
 pub use pipeline::{Pipeline, PipelineParseError, Stage as PipelineStage};
-pub use registry::{PassInfo, PassRegistry, RegisterError};
+pub use registry::{PassInfo, PassRegistry, Passes, RegisterError};
 
 /// Where in the flow a pass may run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -6,8 +6,8 @@ use syncarp_ir::{Plan, Violations, verify};
 use thiserror::Error;
 
 use crate::pipeline::PipelineParseError;
-use crate::registry::PassRegistry;
-use crate::{Changed, Context, Pass, PassDoc, PassError};
+use crate::registry::{PassRegistry, Passes};
+use crate::{Changed, Context, PassDoc, PassError};
 
 /// What one pass did.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub enum PipelineError {
 
 /// Runs pipelines.
 pub struct Manager {
-    passes: Vec<(PassDoc, Box<dyn Pass>)>,
+    passes: Passes,
     verify: bool,
 }
 

@@ -11,6 +11,9 @@ use crate::{Pass, PassDoc};
 
 type Make = fn(&PassOptions) -> Result<Box<dyn Pass>, PassOptionError>;
 
+/// Passes to run in order, with what is written about each.
+pub type Passes = Vec<(PassDoc, Box<dyn Pass>)>;
+
 /// A registered pass.
 #[derive(Clone, Copy)]
 pub struct PassInfo {
@@ -64,7 +67,7 @@ impl PassRegistry {
     ///
     /// # Errors
     /// Where the text is no pipeline, a pass is unknown or an option is wrong.
-    pub fn resolve(&self, text: &str) -> Result<Vec<(PassDoc, Box<dyn Pass>)>, PipelineParseError> {
+    pub fn resolve(&self, text: &str) -> Result<Passes, PipelineParseError> {
         let pipeline = Pipeline::parse(text)?;
         let mut passes = Vec::new();
         for stage in pipeline.stages {

@@ -1,9 +1,9 @@
 //! `cse`: shares equal nodes, across models and within one.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
-use rustc_hash::{FxBuildHasher, FxHasher};
+use rustc_hash::FxBuildHasher;
 use syncarp_ir::core_ops::STATE;
 use syncarp_ir::{Exactness, Graph, Node, Plan, Purity, Rewriter, StateKind, TRAIN, Value};
 use syncarp_pass::{
@@ -82,15 +82,13 @@ fn share(
         }
         let operands = rw.operands(node);
         let device = graph.device(node);
-        let mut hasher: FxHasher = FxBuildHasher.build_hasher();
-        (
+        let key = (
             graph.op_id(node),
             graph.attrs_id(node),
             device,
             &operands[..],
-        )
-            .hash(&mut hasher);
-        let hash = hasher.finish();
+        );
+        let hash = FxBuildHasher.hash_one(key);
         // Equal operands in the new graph, whatever nodes gave them in the old one.
         let found = table.find(hash, |(h, other)| {
             *h == hash

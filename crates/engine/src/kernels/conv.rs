@@ -1,6 +1,7 @@
 //! Convolutions of images and their gradients.
 
 use super::conv_channels::{Sums, WeightLayout, WeightSums};
+use super::conv_pixels::Lines;
 use super::slide::{Slide, Window};
 use crate::kernel::{Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
@@ -47,9 +48,40 @@ impl Conv {
         })
     }
 
-    fn taps(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1]
+    /// How the weight lies in memory.
+    fn layout(&self) -> WeightLayout {
+        let taps = self.window.kernel[0] * self.window.kernel[1];
+        WeightLayout {
+            group: self.out * self.into * taps,
+            out: self.into * taps,
+            term: taps,
+        }
     }
+}
+
+/// Sums with channels or with pixels in the lanes, whichever suits the shapes.
+fn sums<T: Real>(
+    slide: Slide,
+    (groups, terms, outs): (usize, usize, usize),
+    layout: WeightLayout,
+    [height, width]: [usize; 2],
+) -> Prepared<T> {
+    let result = height * width;
+    if let Some(lines) = Lines::new(&slide, groups, terms, outs, layout, result) {
+        return Prepared::with_scratch(lines.scratch(), move |io| {
+            let bias = io.has(2).then(|| io.real(2));
+            let (source, weight) = (io.real(0), io.real(1));
+            let (result, scratch) = (io.out(0), io.scratch());
+            lines.run(source, weight, bias, result, scratch);
+        });
+    }
+    let sums = Sums::new(slide, groups, terms, outs, layout, result);
+    Prepared::with_scratch(sums.scratch::<T>(), move |io| {
+        let bias = io.has(2).then(|| io.real(2));
+        let (source, weight) = (io.real(0), io.real(1));
+        let (result, scratch) = (io.out(0), io.scratch());
+        sums.run(source, weight, bias, result, scratch);
+    })
 }
 
 struct Conv2d;
@@ -60,27 +92,9 @@ impl Kernel for Conv2d {
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
         let (x, weight) = (&spec.operands[0].dims, &spec.operands[1].dims);
         let conv = Conv::read(spec, x, weight, &spec.results[0].dims)?;
-        let layout = WeightLayout {
-            group: conv.out * conv.into * conv.taps(),
-            out: conv.into * conv.taps(),
-            term: conv.taps(),
-        };
-        let [height, width] = conv.window.result;
+        let channels = (conv.groups, conv.into, conv.out);
         let slide = Slide::forward(&conv.window);
-        let sums = Sums::new(
-            slide,
-            conv.groups,
-            conv.into,
-            conv.out,
-            layout,
-            height * width,
-        );
-        Ok(Prepared::with_scratch(sums.scratch::<T>(), move |io| {
-            let bias = io.has(2).then(|| io.real(2));
-            let (x, weight) = (io.real(0), io.real(1));
-            let (y, scratch) = (io.out(0), io.scratch());
-            sums.run(x, weight, bias, y, scratch);
-        }))
+        Ok(sums(slide, channels, conv.layout(), conv.window.result))
     }
 }
 
@@ -92,26 +106,10 @@ impl Kernel for Conv2dGradInput {
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
         let (dy, weight) = (&spec.operands[0].dims, &spec.operands[1].dims);
         let conv = Conv::read(spec, &spec.results[0].dims, weight, dy)?;
-        let layout = WeightLayout {
-            group: conv.out * conv.into * conv.taps(),
-            out: conv.taps(),
-            term: conv.into * conv.taps(),
-        };
-        let [height, width] = conv.window.image;
+        let channels = (conv.groups, conv.out, conv.into);
         let slide = Slide::backward(&conv.window);
-        let sums = Sums::new(
-            slide,
-            conv.groups,
-            conv.out,
-            conv.into,
-            layout,
-            height * width,
-        );
-        Ok(Prepared::with_scratch(sums.scratch::<T>(), move |io| {
-            let (dy, weight) = (io.real(0), io.real(1));
-            let (dx, scratch) = (io.out(0), io.scratch());
-            sums.run(dy, weight, None, dx, scratch);
-        }))
+        let layout = conv.layout().transposed();
+        Ok(sums(slide, channels, layout, conv.window.image))
     }
 }
 
@@ -123,9 +121,17 @@ impl Kernel for Conv2dGradWeight {
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
         let (x, dy) = (&spec.operands[0].dims, &spec.operands[1].dims);
         let conv = Conv::read(spec, x, &spec.results[0].dims, dy)?;
-        let [height, width] = conv.window.result;
+        let result = conv.window.result[0] * conv.window.result[1];
+        let (groups, terms, outs) = (conv.groups, conv.into, conv.out);
         let slide = Slide::forward(&conv.window);
-        let sums = WeightSums::new(slide, conv.groups, conv.into, conv.out, height * width);
+        if let Some(lines) = Lines::new(&slide, groups, terms, outs, conv.layout(), result) {
+            return Ok(Prepared::with_scratch(lines.scratch(), move |io| {
+                let (x, dy) = (io.real(0), io.real(1));
+                let (dweight, scratch) = (io.out(0), io.scratch());
+                lines.run_weight(x, dy, dweight, scratch);
+            }));
+        }
+        let sums = WeightSums::new(slide, groups, terms, outs, result);
         Ok(Prepared::with_scratch(sums.scratch::<T>(), move |io| {
             let (x, dy) = (io.real(0), io.real(1));
             let (dweight, scratch) = (io.out(0), io.scratch());

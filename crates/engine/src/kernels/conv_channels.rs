@@ -11,13 +11,24 @@ use super::tile::{self, NARROW, ROWS, WIDE};
 use super::vector::wide;
 use crate::real::Real;
 
-/// How a weight lies in memory, as distances between groups, between channels of the result,
-/// between channels that are summed over, and from the first tap.
+/// How a weight lies in memory, as distances between groups, between channels of the result and
+/// between channels that are summed over; taps follow one another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WeightLayout {
     pub group: usize,
     pub out: usize,
     pub term: usize,
+}
+
+impl WeightLayout {
+    /// The layout for the gradient to the image, which sums over the other channels.
+    pub(crate) fn transposed(self) -> WeightLayout {
+        WeightLayout {
+            group: self.group,
+            out: self.term,
+            term: self.out,
+        }
+    }
 }
 
 /// The number of blocks that channels make, and their width.
@@ -207,29 +218,29 @@ wide! {
         let offsets = &table.offsets[..panel.len() / N];
         // Planes of some sizes put a pixel's channels all in one set of the cache, so channels are
         // written some pixels at a time.
-        let mut staged = [[T::ZERO; STAGE]; N];
+        let mut staged = [[T::ZERO; N]; STAGE];
         for (bases, pixels) in table.bases.chunks(STAGE).zip(table.pixels.chunks(STAGE)) {
             let (tiles, _) = bases.as_chunks::<ROWS>();
-            for (at, bases) in tiles.iter().enumerate() {
+            for (bases, staged) in tiles.iter().zip(staged.chunks_exact_mut(ROWS)) {
                 // SAFETY: the slide's planes are large enough for every base and offset of its
                 // phases, and there are as many offsets as rows in the panel.
                 let sums = unsafe {
                     tile::tile::<T, N>(source, *bases, |k| *offsets.get_unchecked(k), panel)
                 };
-                for ((j, staged), start) in staged.iter_mut().enumerate().zip(start) {
-                    let sums: [T; ROWS] = std::array::from_fn(|r| *start + sums[r][j]);
-                    staged[at * ROWS..][..ROWS].copy_from_slice(&sums);
-                }
+                staged.copy_from_slice(&sums);
             }
-            let channels = result.chunks_exact_mut(plane).zip(&staged);
-            if pixels[pixels.len() - 1] == pixels[0] + pixels.len() - 1 {
-                for (out, staged) in channels {
-                    out[pixels[0]..][..pixels.len()].copy_from_slice(&staged[..pixels.len()]);
+            let (first, last) = (pixels[0], pixels[pixels.len() - 1]);
+            let channels = result.chunks_exact_mut(plane).zip(start).enumerate();
+            if last - first + 1 == pixels.len() {
+                for (j, (out, start)) in channels {
+                    for (out, sums) in out[first..=last].iter_mut().zip(&staged) {
+                        *out = *start + sums[j];
+                    }
                 }
             } else {
-                for (out, staged) in channels {
-                    for (pixel, sum) in pixels.iter().zip(staged) {
-                        out[*pixel] = *sum;
+                for (j, (out, start)) in channels {
+                    for (pixel, sums) in pixels.iter().zip(&staged) {
+                        out[*pixel] = *start + sums[j];
                     }
                 }
             }

@@ -151,6 +151,8 @@ impl Axis {
 /// The pixels of a result that take equal taps from about their bases.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Phase {
+    /// How many rows and columns of pixels there are.
+    pub size: [usize; 2],
     /// Where the pixels are in a plane of the result.
     pub pixels: Vec<usize>,
     /// Where their windows begin in a padded plane.
@@ -203,6 +205,7 @@ impl Slide {
             let (pixels, bases) = grid(&y.pixels, &x.pixels, [width, pitch]);
             let (taps, offsets) = grid(&y.taps, &x.taps, [kernel_width, pitch]);
             Phase {
+                size: [y.pixels.len(), x.pixels.len()],
                 pixels,
                 bases,
                 taps,

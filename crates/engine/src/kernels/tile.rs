@@ -35,11 +35,16 @@ pub(crate) unsafe fn tile<T: Real, const N: usize>(
 ) -> [[T; N]; ROWS] {
     let mut sums = [[T::ZERO; N]; ROWS];
     let (panel, _) = panel.as_chunks::<N>();
+    if panel.is_empty() {
+        return sums;
+    }
+    // Rows of their own, so that an element's address is one register more.
+    let rows: [&[T]; ROWS] = bases.map(|base| &a[base..]);
     for (k, b) in panel.iter().enumerate() {
         let offset = offset(k);
         for r in 0..ROWS {
             // SAFETY: the caller promised that the element lies inside.
-            let x = unsafe { *a.get_unchecked(bases[r] + offset) };
+            let x = unsafe { *rows[r].get_unchecked(offset) };
             for j in 0..N {
                 sums[r][j] += x * b[j];
             }
@@ -66,8 +71,13 @@ pub(crate) fn pack<T: Real, const N: usize>(
         }
     } else if row == 1 && columns == N {
         let lines: [&[T]; N] = std::array::from_fn(|j| &b[j * column..][..rows]);
-        for (k, out) in panel.iter_mut().enumerate() {
-            *out = std::array::from_fn(|j| lines[j][k]);
+        // Some rows at a time, since lines of some lengths lie all in one set of the cache.
+        for (chunk, out) in panel.chunks_mut(16).enumerate() {
+            for (j, line) in lines.iter().enumerate() {
+                for (out, x) in out.iter_mut().zip(&line[chunk * 16..]) {
+                    out[j] = *x;
+                }
+            }
         }
     } else {
         for (k, out) in panel.iter_mut().enumerate() {

@@ -21,5 +21,8 @@ pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
 /// The dims with which a vector of channels broadcasts against dims [n, c, ...]: [c, 1, ...].
 fn beside_channels(channels: &Dim, rank: usize) -> Shape {
     let ones = rank.saturating_sub(2);
-    [channels.clone()].into_iter().chain((0..ones).map(|_| Dim::Known(1))).collect()
+    [channels.clone()]
+        .into_iter()
+        .chain((0..ones).map(|_| Dim::Known(1)))
+        .collect()
 }
