@@ -173,7 +173,7 @@ mod tests {
             (Family::Cnn, 6),
         ] {
             let text = family.text();
-            let plan = parse(&Source::new(family.name(), &text), &ops);
+            let plan = parse(&Source::new(family.name(), text), &ops);
             let plan = plan.unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(plan.states.len(), states, "{}", family.name());
             let graph = plan.graph(TRAIN).unwrap();

@@ -194,7 +194,13 @@ impl Watcher {
                 let gap = if place == 0 { "\n" } else { "" };
                 text += &format!("{gap}{name}: {cause}\n");
             }
-            text += &format!("\n{} models in {seconds:.2} s", records.len());
+            let skipped = records.iter().filter(|record| record.skipped).count();
+            let before = match skipped {
+                0 => String::new(),
+                n => format!(" and {n} from before"),
+            };
+            let trained = records.len() - skipped;
+            text += &format!("\n{trained} models in {seconds:.2} s{before}");
             if let (Some(alone), Some(speedup)) = (alone, speedup) {
                 text += &format!(", one by one in {alone:.2} s: {speedup:.2} times as fast");
             }

@@ -230,12 +230,13 @@ impl Optimizer for Adam {
         let bias2_sqrt = (1.0 - self.beta2.powf(t)).sqrt();
         out.extend([
             step_size,
-            self.beta1,
+            1.0 - self.beta1,
             self.beta2,
             self.eps,
             self.weight_decay,
             bias2_sqrt,
             rate,
+            1.0 - self.beta2,
         ]);
     }
     fn emit(

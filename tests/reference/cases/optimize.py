@@ -67,16 +67,17 @@ def record(corpus):
         def constants(lr, step):
             return {
                 "size": lr / (1.0 - beta1**step),
-                "beta1": beta1,
+                "rest1": 1.0 - beta1,
                 "beta2": beta2,
                 "eps": options.get("eps", 1e-8),
                 "decay": options.get("weight_decay", 0.01 if decoupled else 0.0),
                 "root": math.sqrt(1.0 - beta2**step),
                 "lr": lr,
+                "rest2": 1.0 - beta2,
             }
 
         run(corpus, "adam", what, optimizer, options, ["exp_avg", "exp_avg_sq"], inputs, constants,
-            "p1, m1, v1 = adam p, g, m, v, size, beta1, beta2, eps, decay, root, lr "
+            "p1, m1, v1 = adam p, g, m, v, size, rest1, beta2, eps, decay, root, lr, rest2 "
             f"{{decoupled={str(decoupled).lower()}}}")
 
 

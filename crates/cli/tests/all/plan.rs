@@ -1,5 +1,8 @@
 //! `plan`: what is counted, and what keeps models apart.
 
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
 use crate::common::{HEAD, Place};
 
 const SAME: &str = r#"
@@ -113,4 +116,45 @@ fn model_files_are_counted_once_their_shapes_are_given() {
         .run(&["plan", "net.syn", "--input-shape", "q=2"])
         .code(2);
     assert!(ran.err.contains("no model has an input `q`"), "{}", ran.err);
+}
+
+const TRUNK: &str = r#"syncarp 1
+
+model m0 "trunk" {
+  "w" = s0 : f32[3, 2] trainable content("w")
+}
+
+graph "train" {
+  v0 = input {dims=dims[n, 2], dtype=f32, model=m0, name="x"} : f32[n, 2] @m0
+  v1 = state {of=s0} : f32[3, 2] @m0 "w"
+  v2 = linear v0, v1 : f32[n, 3] @m0 "fc"
+  v3 = relu v2 : f32[n, 3] @m0 "act"
+  result m0 "y" = v3
+}
+"#;
+
+#[test]
+fn model_files_with_weights_are_frozen_and_shared() {
+    let place = Place::new();
+    let bytes: Vec<u8> = (0..6).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, vec![3, 2], &bytes).unwrap();
+    let file = safetensors::serialize([("w", view)], None).unwrap();
+    std::fs::write(place.path("trunk.safetensors"), file).unwrap();
+    place.write("trunk.syn", TRUNK);
+    let json = place
+        .run(&["plan", "trunk.syn", "trunk.syn", "--json"])
+        .code(0)
+        .json();
+    let assembly = &json["assemblies"][0];
+    // Two equal frozen models are computed once.
+    let [merged, alone] = ["flops_merged", "flops_one_by_one"].map(|key| assembly[key].as_u64());
+    assert_eq!(merged.unwrap() * 2, alone.unwrap());
+    assert_eq!(assembly["nodes"], 4);
+
+    // Fused and written out, the weights go along.
+    place
+        .run(&["import", "trunk.syn", "trunk.syn", "-o", "both.syn"])
+        .code(0);
+    let json = place.run(&["plan", "both.syn", "--json"]).code(0).json();
+    assert_eq!(json["assemblies"][0]["flops_merged"].as_u64(), merged);
 }

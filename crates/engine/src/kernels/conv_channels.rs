@@ -340,7 +340,8 @@ impl WeightSums {
                         for (chunk, pixels) in self.pixels.chunks(CHUNK).enumerate() {
                             let dy = &dy[chunk * CHUNK..];
                             let panel = &mut panel[..pixels.len() * N];
-                            gather::<T, N>(source, &self.bases, pixels, dy, self.result, count, panel, sums);
+                            tile::pack::<T, N>(dy, pixels.len(), (1, self.result), count, panel);
+                            gather::<T, N>(source, &self.bases, pixels, panel, sums);
                         }
                     }
                 }
@@ -366,13 +367,9 @@ wide! {
         source: &[T],
         bases: &[usize],
         pixels: &[usize],
-        dy: &[T],
-        plane: usize,
-        channels: usize,
-        panel: &mut [T],
+        panel: &[T],
         sums: &mut [T],
     ) {
-        tile::pack::<T, N>(dy, pixels.len(), (1, plane), channels, panel);
         let (tiles, _) = bases.as_chunks::<ROWS>();
         let (rows, _) = sums.as_chunks_mut::<N>();
         for (bases, rows) in tiles.iter().zip(rows.chunks_exact_mut(ROWS)) {

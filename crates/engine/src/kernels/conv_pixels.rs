@@ -12,9 +12,6 @@ use crate::real::Real;
 /// How many places of a line are summed at once: four registers of f32.
 const LINE: usize = 32;
 
-/// How many channels a group of the result may have for lines to be worth while.
-const FEW: usize = 3;
-
 /// A phase whose pixels lie about the padded image as they do in it.
 struct Line {
     /// Where the first pixel's window begins.
@@ -65,7 +62,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// The plan; none where channels in the lanes are the better choice.
+    /// The plan; none where the windows of a phase do not move by one.
     pub(crate) fn new(
         slide: &Slide,
         groups: usize,
@@ -74,9 +71,6 @@ impl Lines {
         weight: WeightLayout,
         result: usize,
     ) -> Option<Lines> {
-        if outs > FEW {
-            return None;
-        }
         let (plane, pitch) = (slide.plane(), slide.padded[1]);
         let filled = slide.phases.iter().filter(|p| !p.pixels.is_empty());
         let lines = filled.map(|p| Line::of(p, pitch, terms, plane));
@@ -154,7 +148,7 @@ impl Lines {
         dweight.fill(T::ZERO);
         let planes = self.groups * self.outs;
         let image = self.groups * self.terms * self.slide.source();
-        let Some(line) = self.lines.first() else {
+        let Some(line) = self.lines.first().filter(|_| planes > 0) else {
             return;
         };
         let (padded, spread) = scratch.split_at_mut(self.padded());
@@ -218,7 +212,7 @@ wide! {
             let mut width = LINE / 2;
             while width > 0 {
                 for i in 0..width {
-                    sums[i] = sums[i] + sums[i + width];
+                    sums[i] += sums[i + width];
                 }
                 width /= 2;
             }

@@ -67,13 +67,6 @@ binary! {
     Pow = "pow", |a, b| a.powf(b);
     LeakyRelu = "leaky_relu", |x, slope| if x > T::ZERO { x } else { x * slope };
     Elu = "elu", |x, alpha| if x > T::ZERO { x } else { alpha * x.exp_m1() };
-    ReluGrad = "relu_grad", |y, dy| if y <= T::ZERO { T::ZERO } else { dy };
-    TanhGrad = "tanh_grad", |y, dy| dy * (T::ONE - y * y);
-    SigmoidGrad = "sigmoid_grad", |y, dy| dy * (T::ONE - y) * y;
-    SiluGrad = "silu_grad", |x, dy| {
-        let s = T::ONE / (T::ONE + (-x).exp_straight());
-        dy * (s * (T::ONE + x * (T::ONE - s)))
-    };
 }
 
 /// Gradients of activations with a parameter: x, the parameter, dy.
@@ -121,10 +114,6 @@ pub(super) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError>
     registry.register::<Pow>()?;
     registry.register::<LeakyRelu>()?;
     registry.register::<Elu>()?;
-    registry.register::<ReluGrad>()?;
-    registry.register::<TanhGrad>()?;
-    registry.register::<SigmoidGrad>()?;
-    registry.register::<SiluGrad>()?;
     registry.register::<LeakyReluGrad>()?;
     registry.register::<EluGrad>()
 }
@@ -238,24 +227,6 @@ mod tests {
         let (a, b) = ([f64::NAN, 1.0, 2.0], [1.0, f64::NAN, 1.0]);
         for got in [pairs::<Maximum>(&a, &b), pairs::<Minimum>(&a, &b)] {
             assert!(got[0].is_nan() && got[1].is_nan() && !got[2].is_nan());
-        }
-    }
-
-    #[test]
-    fn gradients_of_activations_are_their_slopes() {
-        let x = [-3.0, -0.5, 0.0, 0.5, 3.0];
-        let dy = [2.0; 5];
-        let relu: Vec<f64> = x.iter().map(|x: &f64| x.max(0.0)).collect();
-        assert_eq!(pairs::<ReluGrad>(&relu, &dy), [0.0, 0.0, 0.0, 2.0, 2.0]);
-        let silu = |x: f64| x / (1.0 + (-x).exp());
-        let step = 1e-6;
-        for (x, got) in x.iter().zip(pairs::<SiluGrad>(&x, &dy)) {
-            let want = (silu(x + step) - silu(x - step)) / step;
-            assert!((got - want).abs() < 1e-8, "{got} {want}");
-        }
-        let tanh: Vec<f64> = x.iter().map(|x: &f64| x.tanh()).collect();
-        for (x, got) in x.iter().zip(pairs::<TanhGrad>(&tanh, &dy)) {
-            assert!((got - 2.0 / x.cosh().powi(2)).abs() < 1e-12);
         }
     }
 

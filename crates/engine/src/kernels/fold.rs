@@ -122,29 +122,33 @@ impl Combine<i64> for Whole {
     }
 }
 
+/// Some lines of lanes combined, in registers.
+#[inline(always)]
+fn lines<E: Copy, C: Combine<E>>(lines: &[[E; LANES]], c: C) -> [E; LANES] {
+    let mut lanes = [c.neutral(); LANES];
+    for line in lines {
+        for (lane, x) in lanes.iter_mut().zip(line) {
+            *lane = c.join(*lane, c.part(*x));
+        }
+    }
+    lanes
+}
+
 /// All elements of a row combined: in lanes, and a long row in halves.
 #[inline(always)]
 fn row<E: Copy, C: Combine<E>>(x: &[E], c: C) -> E {
-    let mut lanes = [c.neutral(); LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut lanes;
     if chunks.len() <= BLOCK {
-        for chunk in chunks {
-            for (lane, x) in lanes.iter_mut().zip(chunk) {
-                *lane = c.join(*lane, c.part(*x));
-            }
-        }
+        lanes = lines(chunks, c);
     } else {
+        lanes = [c.neutral(); LANES];
         // Blocks are joined like the digits of a binary counter: level l holds 2^l blocks.
         let mut levels = [lanes; usize::BITS as usize];
         let blocks = chunks.chunks(BLOCK);
         let count = blocks.len();
         for (index, block) in blocks.enumerate() {
-            let mut part = lanes;
-            for chunk in block {
-                for (lane, x) in part.iter_mut().zip(chunk) {
-                    *lane = c.join(*lane, c.part(*x));
-                }
-            }
+            let mut part = lines(block, c);
             let full = index.trailing_ones() as usize;
             for level in &levels[..full] {
                 for (part, lane) in part.iter_mut().zip(level) {

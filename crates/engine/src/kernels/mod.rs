@@ -1,7 +1,11 @@
 //! The embedded engine's kernels, one file a family of ops.
 
+mod adaptive_pool;
 mod choose;
 mod constant;
+mod conv;
+mod conv_channels;
+mod conv_pixels;
 mod elementwise;
 mod embedding;
 mod fold;
@@ -10,11 +14,13 @@ mod loss;
 mod norm;
 mod optimizer;
 mod parts;
+mod pool;
 mod product;
 mod random;
 mod reduce;
 mod scan;
 mod shape;
+mod slide;
 mod softmax;
 mod tile;
 mod unary;
@@ -29,6 +35,9 @@ use crate::kernel::{KernelError, KernelRegistry};
 /// Where two kernels are registered for one op.
 pub fn standard() -> Result<KernelRegistry, KernelError> {
     let mut registry = KernelRegistry::new();
+    adaptive_pool::register(&mut registry)?;
+    conv::register(&mut registry)?;
+    pool::register(&mut registry)?;
     choose::register(&mut registry)?;
     constant::register(&mut registry)?;
     elementwise::register(&mut registry)?;

@@ -83,7 +83,7 @@ impl Kernel for Adam {
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
         let decoupled = spec.attrs.bool("decoupled").unwrap_or(false);
         Ok(Prepared::new(move |io| {
-            let factors = [4, 5, 6, 7, 8, 9, 10].map(|i| io.scalar(i));
+            let factors = [4, 5, 6, 7, 8, 9, 10, 11].map(|i| io.scalar(i));
             let operands = [0, 1, 2, 3].map(|i| io.real(i));
             let results = [0, 1, 2].map(|i| io.out(i));
             if decoupled {
@@ -98,20 +98,19 @@ impl Kernel for Adam {
 wide! {
     fn adam<T: Real, const DECOUPLED: usize>(
         operands: [&[T]; 4],
-        factors: [T; 7],
+        factors: [T; 8],
         results: [&mut [T]; 3],
     ) {
         let [p, g, m, v] = operands;
         let [p_out, m_out, v_out] = results;
-        let [step_size, beta1, beta2, eps, decay, bias2_sqrt, lr] = factors;
-        let (fresh1, fresh2) = (T::ONE - beta1, T::ONE - beta2);
+        let [step_size, rest1, beta2, eps, decay, bias2_sqrt, lr, rest2] = factors;
         let shrink = T::ONE - lr * decay;
         let operands = p.iter().zip(g).zip(m).zip(v);
         let results = p_out.iter_mut().zip(m_out).zip(v_out);
         for ((((p, g), m), v), ((p_out, m_out), v_out)) in operands.zip(results) {
             let (p, g) = if DECOUPLED == 1 { (*p * shrink, *g) } else { (*p, *g + decay * *p) };
-            let m = *m + fresh1 * (g - *m);
-            let v = beta2 * *v + fresh2 * g * g;
+            let m = *m + rest1 * (g - *m);
+            let v = beta2 * *v + rest2 * g * g;
             let denominator = v.sqrt() / bias2_sqrt + eps;
             *m_out = m;
             *v_out = v;
@@ -180,7 +179,7 @@ mod tests {
     fn adam_follows_the_formula_coupled_and_decoupled() {
         let tensors: [&[f64]; 4] = [&[1.0], &[0.5], &[0.2], &[0.3]];
         let (step, b1, b2, eps, decay, root, lr) = (0.02, 0.9, 0.99, 1e-8, 0.1, 0.4, 0.01);
-        let scalars = [step, b1, b2, eps, decay, root, lr];
+        let scalars = [step, 1.0 - b1, b2, eps, decay, root, lr, 1.0 - b2];
         for decoupled in [false, true] {
             let attrs = Attrs::new().with("decoupled", decoupled);
             let out = run::<Adam>(attrs, &tensors, &scalars);

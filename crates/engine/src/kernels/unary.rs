@@ -1,7 +1,8 @@
 //! Kernels of one operand, element by element.
 
 use super::elementwise::{same_length, wrapped};
-use super::walk::{Walk, map, zip2};
+use super::vector::wide;
+use super::walk::{map, pair};
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
 
@@ -62,7 +63,7 @@ unary! {
     Reciprocal = "reciprocal", |x| T::ONE / x;
     Sin = "sin", |x| x.sin();
     Cos = "cos", |x| x.cos();
-    Erf = "erf", |x| x.erf();
+    Erf = "erf", |x| x.erf_straight();
     Floor = "floor", |x| x.floor();
     Ceil = "ceil", |x| x.ceil();
     Round = "round", |x| x.round();
@@ -98,41 +99,87 @@ impl Kernel for Gelu {
         } else {
             Prepared::new(move |io| {
                 map(io.real(0), io.out(0), |x: T| {
-                    x * half * (T::ONE + (x * scale).erf())
+                    x * half * (T::ONE + (x * scale).erf_straight())
                 });
             })
         })
     }
 }
 
+/// Kernels of gradients from what an activation read or gave, and dy, of one shape.
+macro_rules! slope {
+    ($($name:ident = $op:literal, |$x:ident, $dy:ident| $f:expr;)*) => {
+        $(
+            struct $name;
+
+            impl Kernel for $name {
+                const OP: &'static str = $op;
+
+                fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
+                    same_length(&spec.operands[0], &spec.results[0])?;
+                    same_length(&spec.operands[1], &spec.results[0])?;
+                    Ok(Prepared::new(|io| {
+                        pair(io.real(0), io.real(1), io.out(0), |$x: T, $dy: T| $f);
+                    }))
+                }
+            }
+        )*
+
+        fn register_slopes(registry: &mut KernelRegistry) -> Result<(), KernelError> {
+            $(registry.register::<$name>()?;)*
+            Ok(())
+        }
+    };
+}
+
+slope! {
+    ReluGrad = "relu_grad", |y, dy| if y <= T::ZERO { T::ZERO } else { dy };
+    TanhGrad = "tanh_grad", |y, dy| dy * (T::ONE - y * y);
+    SigmoidGrad = "sigmoid_grad", |y, dy| dy * (T::ONE - y) * y;
+    SiluGrad = "silu_grad", |x, dy| {
+        let s = T::ONE / (T::ONE + (-x).exp_straight());
+        dy * (s * (T::ONE + x * (T::ONE - s)))
+    };
+}
+
 struct GeluGrad;
+
+wide! {
+    fn gelu_grad<T: Real>(x: &[T], dy: &[T], out: &mut [T]) {
+        let (half, root) = (T::from_f64(0.5), T::from_f64(ROOT));
+        let scale = T::from_f64(std::f64::consts::FRAC_1_SQRT_2);
+        for ((out, x), dy) in out.iter_mut().zip(x).zip(dy) {
+            let (x, dy) = (*x, *dy);
+            let distribution = half * (T::ONE + (x * scale).erf_straight());
+            let density = (-half * x * x).exp_straight() * (half * root);
+            *out = dy * (distribution + x * density);
+        }
+    }
+}
+
+wide! {
+    fn gelu_tanh_grad<T: Real>(x: &[T], dy: &[T], out: &mut [T]) {
+        let (half, root, cubic) = (T::from_f64(0.5), T::from_f64(ROOT), T::from_f64(CUBIC));
+        let three = T::from_f64(3.0);
+        for ((out, x), dy) in out.iter_mut().zip(x).zip(dy) {
+            let (x, dy) = (*x, *dy);
+            let t = (root * (x + cubic * (x * x * x))).tanh_straight();
+            let inner = root * (T::ONE + three * cubic * (x * x));
+            *out = dy * (half * (T::ONE + t) + half * x * (T::ONE - t * t) * inner);
+        }
+    }
+}
 
 impl Kernel for GeluGrad {
     const OP: &'static str = "gelu_grad";
 
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-        let operands = [&spec.operands[0].dims[..], &spec.operands[1].dims];
-        let walk = Walk::broadcast(&spec.results[0].dims, operands)?;
-        let number = T::from_f64;
-        let (half, root, cubic) = (number(0.5), number(ROOT), number(CUBIC));
-        let scale = number(std::f64::consts::FRAC_1_SQRT_2);
-        let three = number(3.0);
+        same_length(&spec.operands[0], &spec.results[0])?;
+        same_length(&spec.operands[1], &spec.results[0])?;
         Ok(if is_tanh(spec) {
-            Prepared::new(move |io| {
-                zip2(&walk, io.real(0), io.real(1), io.out(0), |x: T, dy: T| {
-                    let t = (root * (x + cubic * (x * x * x))).tanh_straight();
-                    let inner = root * (T::ONE + three * cubic * (x * x));
-                    dy * (half * (T::ONE + t) + half * x * (T::ONE - t * t) * inner)
-                });
-            })
+            Prepared::new(|io| gelu_tanh_grad::<T>(io.real(0), io.real(1), io.out(0)))
         } else {
-            Prepared::new(move |io| {
-                zip2(&walk, io.real(0), io.real(1), io.out(0), |x: T, dy: T| {
-                    let distribution = half * (T::ONE + (x * scale).erf());
-                    let density = (-half * x * x).exp_straight() * (half * root);
-                    dy * (distribution + x * density)
-                });
-            })
+            Prepared::new(|io| gelu_grad::<T>(io.real(0), io.real(1), io.out(0)))
         })
     }
 }
@@ -152,8 +199,21 @@ impl Kernel for Copy {
     }
 }
 
+/// All of this engine's devices see one memory, so that moving is copying.
+struct ToDevice;
+
+impl Kernel for ToDevice {
+    const OP: &'static str = "to_device";
+
+    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
+        Copy::prepare(spec)
+    }
+}
+
 pub(super) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError> {
     register_all(registry)?;
+    register_slopes(registry)?;
+    registry.register::<ToDevice>()?;
     registry.register::<Gelu>()?;
     registry.register::<GeluGrad>()?;
     registry.register::<Copy>()
@@ -285,6 +345,41 @@ mod tests {
                     slope[i]
                 );
             }
+        }
+    }
+
+    fn pairs<K: Kernel>(a: &[f64], b: &[f64]) -> Vec<f64> {
+        let attrs = Attrs::new();
+        let arg = || Arg {
+            dtype: DType::F64,
+            dims: vec![a.len()],
+        };
+        let (operands, results) = ([arg(), arg()], [arg()]);
+        let spec = Spec {
+            attrs: &attrs,
+            operands: &operands,
+            results: &results,
+        };
+        let buffers = [Buffer::Real(a.to_vec()), Buffer::Real(b.to_vec())];
+        let got = run_once::<f64, K>(&spec, &buffers).unwrap();
+        got[0].real().unwrap().to_vec()
+    }
+
+    #[test]
+    fn gradients_of_activations_are_their_slopes() {
+        let x = [-3.0, -0.5, 0.0, 0.5, 3.0];
+        let dy = [2.0; 5];
+        let relu: Vec<f64> = x.iter().map(|x: &f64| x.max(0.0)).collect();
+        assert_eq!(pairs::<ReluGrad>(&relu, &dy), [0.0, 0.0, 0.0, 2.0, 2.0]);
+        let silu = |x: f64| x / (1.0 + (-x).exp());
+        let step = 1e-6;
+        for (x, got) in x.iter().zip(pairs::<SiluGrad>(&x, &dy)) {
+            let want = (silu(x + step) - silu(x - step)) / step;
+            assert!((got - want).abs() < 1e-8, "{got} {want}");
+        }
+        let tanh: Vec<f64> = x.iter().map(|x: &f64| x.tanh()).collect();
+        for (x, got) in x.iter().zip(pairs::<TanhGrad>(&tanh, &dy)) {
+            assert!((got - 2.0 / x.cosh().powi(2)).abs() < 1e-12);
         }
     }
 }

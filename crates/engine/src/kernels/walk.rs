@@ -183,6 +183,16 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Writes `f` of the elements of two tensors of one shape.
+    pub(crate) fn pair[E: Copy, O: Copy](a: &[E], b: &[E], out: &mut [O], f: F)
+    where [F: Fn(E, E) -> O + Copy] {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = f(*a, *b);
+        }
+    }
+}
+
 /// One row of two operands; a step of 0 repeats the operand's first element.
 #[inline(always)]
 fn row2<E: Copy, O, const A: usize, const B: usize>(

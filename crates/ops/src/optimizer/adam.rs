@@ -15,11 +15,12 @@ impl Op for Adam {
     }
 
     fn doc(&self) -> &'static str {
-        "A step of Adam (Kingma and Ba, 2015), or with `decoupled` of AdamW: m' = m + (1 - beta1) (g \
-         - m), v' = beta2 v + (1 - beta2) g^2, p' = p - step_size m' / (sqrt(v') / bias2_sqrt + \
+        "A step of Adam (Kingma and Ba, 2015), or with `decoupled` of AdamW: m' = m + rest1 (g - \
+         m), v' = beta2 v + rest2 g^2, p' = p - step_size m' / (sqrt(v') / bias2_sqrt + \
          eps), where weight_decay p is first added to g, or decoupled p first shrinks by 1 - lr \
          weight_decay. p, g, m and v have one shape, the others are scalars; at step t the host \
-         gives step_size = lr / (1 - beta1^t) and bias2_sqrt = sqrt(1 - beta2^t) (PyTorch \
+         gives step_size = lr / (1 - beta1^t), bias2_sqrt = sqrt(1 - beta2^t), rest1 = 1 - beta1 and \
+         rest2 = 1 - beta2, each rounded once (PyTorch \
          `torch.optim.Adam`, `AdamW`)."
     }
 
@@ -31,12 +32,13 @@ impl Op for Adam {
                 Operand::one("m"),
                 Operand::one("v"),
                 Operand::one("step_size"),
-                Operand::one("beta1"),
+                Operand::one("rest1"),
                 Operand::one("beta2"),
                 Operand::one("eps"),
                 Operand::one("weight_decay"),
                 Operand::one("bias2_sqrt"),
                 Operand::one("lr"),
+                Operand::one("rest2"),
             ]
         }
     }
@@ -76,7 +78,7 @@ mod tests {
     fn the_parameter_keeps_its_type() {
         let p = TensorType::new(DType::F64, dims("5"));
         let mut types = vec![p.clone(); 4];
-        types.resize(11, TensorType::scalar(DType::F64));
+        types.resize(12, TensorType::scalar(DType::F64));
         assert_eq!(
             type_of("adam", &types, Attrs::new().with("decoupled", true)),
             p

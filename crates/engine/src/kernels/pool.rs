@@ -1,0 +1,597 @@
+//! Pooling with a window that slides: `max_pool2d`, `avg_pool2d` and their gradients.
+//!
+//! A row of the result is worked out tap by tap, so that loops run along rows and need no branch.
+
+use super::slide::{Window, pair};
+use crate::kernel::{Kernel, KernelError, KernelRegistry, Prepared, Spec};
+use crate::real::Real;
+
+pub(crate) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError> {
+    registry.register::<MaxPool2d>()?;
+    registry.register::<MaxPool2dGrad>()?;
+    registry.register::<AvgPool2d>()?;
+    registry.register::<AvgPool2dGrad>()
+}
+
+/// The planes of images [n, c, h, w].
+///
+/// # Errors
+/// Where the dims are not four.
+pub(super) fn planes(dims: &[usize]) -> Result<(usize, [usize; 2]), KernelError> {
+    match *dims {
+        [n, c, h, w] => Ok((n * c, [h, w])),
+        _ => Err(KernelError(format!(
+            "dims {dims:?} are not those of images"
+        ))),
+    }
+}
+
+/// The planes of images and of what they are pooled to.
+pub(super) fn both(x: &[usize], y: &[usize]) -> Result<[[usize; 2]; 2], KernelError> {
+    let ((of_x, image), (of_y, result)) = (planes(x)?, planes(y)?);
+    if of_x != of_y {
+        return Err(KernelError(format!(
+            "dims {x:?} and {y:?} differ in planes"
+        )));
+    }
+    Ok([image, result])
+}
+
+/// A tap of a row of windows: it meets the image in the windows from `first` to `end`, in the first
+/// of them at column `at`.
+struct Tap {
+    first: usize,
+    end: usize,
+    at: usize,
+}
+
+/// One axis of a pooling window.
+struct Axis {
+    stride: usize,
+    taps: Vec<Tap>,
+    /// For every window, the first place of the image in it, if any is.
+    starts: Vec<Option<usize>>,
+    /// For every window, how many places it has, of the image alone and with its padding.
+    counts: Vec<[usize; 2]>,
+}
+
+impl Axis {
+    fn of(window: &Window, axis: usize) -> Axis {
+        let (size, count) = (window.image[axis], window.result[axis]);
+        let (stride, padding) = (window.stride[axis], window.padding[axis]);
+        let taps: Vec<Tap> = (0..window.kernel[axis])
+            .map(|k| {
+                let behind = k * window.dilation[axis];
+                let first = padding.saturating_sub(behind).div_ceil(stride);
+                let end = (size + padding).saturating_sub(behind).div_ceil(stride);
+                let at = (first * stride + behind).saturating_sub(padding);
+                let end = end.clamp(first, count.max(first));
+                Tap { first, end, at }
+            })
+            .collect();
+        let places = |o: usize| {
+            let meeting = taps.iter().filter(move |t| (t.first..t.end).contains(&o));
+            meeting.map(move |t| t.at + (o - t.first) * stride)
+        };
+        let counts = (0..count).map(|o| {
+            // Where a window reaches over the far padding, that is cut off.
+            let far = (size + 2 * padding).saturating_sub(o * stride);
+            [places(o).count(), window.kernel[axis].min(far)]
+        });
+        Axis {
+            stride,
+            starts: (0..count).map(|o| places(o).next()).collect(),
+            counts: counts.collect(),
+            taps,
+        }
+    }
+
+    /// The place of a tap in a window, if it meets the image there.
+    fn place(&self, tap: &Tap, window: usize) -> Option<usize> {
+        (tap.first..tap.end)
+            .contains(&window)
+            .then(|| tap.at + (window - tap.first) * self.stride)
+    }
+}
+
+/// A pooling window over planes.
+struct Pool {
+    image: [usize; 2],
+    result: [usize; 2],
+    y: Axis,
+    x: Axis,
+}
+
+impl Pool {
+    fn read(spec: &Spec<'_>, x: &[usize], y: &[usize]) -> Result<Pool, KernelError> {
+        let [image, result] = both(x, y)?;
+        let kernel = pair(spec, "kernel", [0, 0])?;
+        let window = Window::read(spec, image, result, kernel, kernel)?;
+        let [y, x] = [0, 1].map(|axis| Axis::of(&window, axis));
+        Ok(Pool {
+            image,
+            result,
+            y,
+            x,
+        })
+    }
+
+    /// For every window, by what the sum over it is divided: padding counts or does not.
+    fn divisors<T: Real>(&self, padding: bool) -> Vec<T> {
+        let count = |counts: &[usize; 2]| counts[usize::from(padding)];
+        let counts = self.y.counts.iter().flat_map(|y| {
+            let across = self.x.counts.iter();
+            across.map(move |x| count(y) * count(x))
+        });
+        // A window without any place sums to zero, which it must stay.
+        counts.map(|c| T::from_f64(c.max(1) as f64)).collect()
+    }
+
+    /// The elements of a plane of the images.
+    fn image(&self) -> usize {
+        self.image[0] * self.image[1]
+    }
+
+    /// The elements of a plane of the result.
+    fn result(&self) -> usize {
+        self.result[0] * self.result[1]
+    }
+
+    /// Calls `row` for every row of windows and every row of the image that it meets, in order.
+    fn rows(&self, mut row: impl FnMut(usize, usize)) {
+        for window in 0..self.result[0] {
+            for place in self.y.taps.iter().filter_map(|t| self.y.place(t, window)) {
+                row(window, place);
+            }
+        }
+    }
+}
+
+struct MaxPool2d;
+
+impl Kernel for MaxPool2d {
+    const OP: &'static str = "max_pool2d";
+
+    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
+        let pool = Pool::read(spec, &spec.operands[0].dims, &spec.results[0].dims)?;
+        let starts = pool.y.starts.iter().flat_map(|y| {
+            let across = pool.x.starts.iter();
+            across.map(move |x| y.zip(*x))
+        });
+        let width = pool.image[1];
+        let starts: Vec<i64> = starts
+            .map(|start| start.map_or(-1, |(y, x)| (y * width + x) as i64))
+            .collect();
+        Ok(Prepared::new(move |io| {
+            let x = io.real(0);
+            let (y, index) = (io.out(0), io.out_int(1));
+            if starts.is_empty() || pool.image() == 0 {
+                y.fill(T::NEG_INFINITY);
+                index.fill(-1);
+                return;
+            }
+            let planes = x.chunks_exact(pool.image());
+            let results = y.chunks_exact_mut(starts.len());
+            let indices = index.chunks_exact_mut(starts.len());
+            for ((x, y), index) in planes.zip(results).zip(indices) {
+                y.fill(T::NEG_INFINITY);
+                index.copy_from_slice(&starts);
+                pool.max(x, y, index);
+            }
+        }))
+    }
+}
+
+impl Pool {
+    fn max<T: Real>(&self, x: &[T], y: &mut [T], index: &mut [i64]) {
+        let ([_, width], [_, columns]) = (self.image, self.result);
+        self.rows(|window, place| {
+            let x = &x[place * width..][..width];
+            let y = &mut y[window * columns..][..columns];
+            let index = &mut index[window * columns..][..columns];
+            for tap in &self.x.taps {
+                let x = x.get(tap.at..).unwrap_or_default();
+                let from = (place * width + tap.at) as i64;
+                let best = y[tap.first..tap.end].iter_mut();
+                let best = best.zip(&mut index[tap.first..tap.end]);
+                for (i, (best, index)) in best.enumerate() {
+                    let at = i * self.x.stride;
+                    let value = x[at];
+                    let better = (value > *best) | value.is_nan();
+                    *best = if better { value } else { *best };
+                    *index = if better { from + at as i64 } else { *index };
+                }
+            }
+        });
+    }
+}
+
+struct MaxPool2dGrad;
+
+impl Kernel for MaxPool2dGrad {
+    const OP: &'static str = "max_pool2d_grad";
+
+    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
+        let [image, result] = both(&spec.results[0].dims, &spec.operands[0].dims)?;
+        let (image, result) = (image[0] * image[1], result[0] * result[1]);
+        Ok(Prepared::new(move |io| {
+            let (dy, index) = (io.real(0), io.int(1));
+            let dx = io.out(0);
+            dx.fill(T::ZERO);
+            if image == 0 || result == 0 {
+                return;
+            }
+            let planes = dx.chunks_exact_mut(image);
+            let results = dy.chunks_exact(result).zip(index.chunks_exact(result));
+            for (dx, (dy, index)) in planes.zip(results) {
+                for (dy, index) in dy.iter().zip(index) {
+                    // A window that meets no place of the image has none to give to.
+                    let place = usize::try_from(*index).ok().and_then(|i| dx.get_mut(i));
+                    if let Some(dx) = place {
+                        *dx += *dy;
+                    }
+                }
+            }
+        }))
+    }
+}
+
+/// Whether padding counts in a mean.
+fn counts_padding(spec: &Spec<'_>) -> bool {
+    spec.attrs.bool("count_include_pad").unwrap_or(true)
+}
+
+struct AvgPool2d;
+
+impl Kernel for AvgPool2d {
+    const OP: &'static str = "avg_pool2d";
+
+    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
+        let pool = Pool::read(spec, &spec.operands[0].dims, &spec.results[0].dims)?;
+        let divisors = pool.divisors::<T>(counts_padding(spec));
+        Ok(Prepared::new(move |io| {
+            let x = io.real(0);
+            let y = io.out(0);
+            y.fill(T::ZERO);
+            if pool.image() == 0 || divisors.is_empty() {
+                return;
+            }
+            let ([_, width], [_, columns]) = (pool.image, pool.result);
+            let planes = x.chunks_exact(pool.image());
+            for (x, y) in planes.zip(y.chunks_exact_mut(divisors.len())) {
+                pool.rows(|window, place| {
+                    let x = &x[place * width..][..width];
+                    let y = &mut y[window * columns..][..columns];
+                    for tap in &pool.x.taps {
+                        let x = x.get(tap.at..).unwrap_or_default();
+                        let x = x.iter().step_by(pool.x.stride);
+                        for (y, x) in y[tap.first..tap.end].iter_mut().zip(x) {
+                            *y += *x;
+                        }
+                    }
+                });
+                for (y, divisor) in y.iter_mut().zip(&divisors) {
+                    *y /= *divisor;
+                }
+            }
+        }))
+    }
+}
+
+struct AvgPool2dGrad;
+
+impl Kernel for AvgPool2dGrad {
+    const OP: &'static str = "avg_pool2d_grad";
+
+    fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
+        let pool = Pool::read(spec, &spec.results[0].dims, &spec.operands[0].dims)?;
+        let divisors = pool.divisors::<T>(counts_padding(spec));
+        Ok(Prepared::with_scratch(pool.result(), move |io| {
+            let dy = io.real(0);
+            let (dx, scratch) = (io.out(0), io.scratch());
+            dx.fill(T::ZERO);
+            if pool.image() == 0 || divisors.is_empty() {
+                return;
+            }
+            let parts = &mut scratch[..divisors.len()];
+            let ([_, width], [_, columns]) = (pool.image, pool.result);
+            let planes = dx.chunks_exact_mut(pool.image());
+            for (dx, dy) in planes.zip(dy.chunks_exact(divisors.len())) {
+                for ((part, dy), divisor) in parts.iter_mut().zip(dy).zip(&divisors) {
+                    *part = *dy / *divisor;
+                }
+                pool.rows(|window, place| {
+                    let dx = &mut dx[place * width..][..width];
+                    let parts = &parts[window * columns..][..columns];
+                    for tap in &pool.x.taps {
+                        let dx = dx.get_mut(tap.at..).unwrap_or_default();
+                        let dx = dx.iter_mut().step_by(pool.x.stride);
+                        for (dx, part) in dx.zip(&parts[tap.first..tap.end]) {
+                            *dx += *part;
+                        }
+                    }
+                });
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::{Attrs, DType};
+
+    use super::*;
+    use crate::kernel::{Arg, Buffer, run_once};
+
+    /// A window on both axes over images [n, c, h, w].
+    #[derive(Clone, Copy, Debug)]
+    struct Case {
+        x: [usize; 4],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 2],
+        dilation: [usize; 2],
+        ceil: bool,
+    }
+
+    const PLAIN: Case = Case {
+        x: [2, 2, 6, 8],
+        kernel: [2, 2],
+        stride: [2, 2],
+        padding: [0, 0],
+        dilation: [1, 1],
+        ceil: false,
+    };
+
+    #[rustfmt::skip]
+    const CASES: &[Case] = &[
+        PLAIN,
+        Case { x: [2, 3, 7, 9], kernel: [3, 3], padding: [1, 1], ..PLAIN },
+        Case { x: [2, 3, 7, 9], kernel: [3, 2], padding: [1, 1], stride: [1, 3], ceil: true, ..PLAIN },
+        Case { x: [1, 2, 7, 7], kernel: [3, 3], padding: [1, 1], stride: [3, 2], ceil: true, ..PLAIN },
+        Case { x: [1, 2, 5, 6], kernel: [2, 4], padding: [1, 2], stride: [3, 5], ceil: true, ..PLAIN },
+        Case { x: [1, 2, 2, 1], kernel: [5, 3], padding: [2, 1], stride: [1, 1], ..PLAIN },
+        Case { x: [1, 2, 2, 2], kernel: [3, 3], stride: [2, 2], ceil: true, ..PLAIN },
+        Case { x: [0, 2, 4, 4], ..PLAIN },
+        Case { x: [1, 1, 20, 40], kernel: [3, 1], stride: [1, 1], ..PLAIN },
+    ];
+
+    impl Case {
+        fn attrs(&self) -> Attrs {
+            let ints = |pair: [usize; 2]| pair.map(|p| p as i64).to_vec();
+            Attrs::new()
+                .with("kernel", ints(self.kernel))
+                .with("stride", ints(self.stride))
+                .with("padding", ints(self.padding))
+                .with("ceil_mode", self.ceil)
+        }
+
+        /// How many windows there are along an axis, by the rule as it is usually written.
+        fn count(&self, axis: usize) -> usize {
+            let (size, stride) = (self.x[axis + 2] as i64, self.stride[axis] as i64);
+            let reach = ((self.kernel[axis] - 1) * self.dilation[axis] + 1) as i64;
+            let padding = self.padding[axis] as i64;
+            let more = if self.ceil { stride - 1 } else { 0 };
+            let mut count = (size + 2 * padding - reach + more) / stride + 1;
+            if self.ceil && (count - 1) * stride >= size + padding {
+                count -= 1;
+            }
+            count as usize
+        }
+
+        fn args(&self) -> (Arg, Arg) {
+            let [n, c, _, _] = self.x;
+            let arg = |dims: [usize; 4]| Arg {
+                dtype: DType::F64,
+                dims: dims.to_vec(),
+            };
+            (arg(self.x), arg([n, c, self.count(0), self.count(1)]))
+        }
+
+        /// For every window of all planes, the places of the image in it.
+        fn windows(&self) -> Vec<Vec<usize>> {
+            let [n, c, h, w] = self.x;
+            let mut windows = Vec::new();
+            for plane in 0..n * c {
+                for y in 0..self.count(0) {
+                    for x in 0..self.count(1) {
+                        let mut window = Vec::new();
+                        for (ky, kx) in (0..self.kernel[0])
+                            .flat_map(|ky| (0..self.kernel[1]).map(move |kx| (ky, kx)))
+                        {
+                            let row = y * self.stride[0] + ky * self.dilation[0];
+                            let column = x * self.stride[1] + kx * self.dilation[1];
+                            let row = row.wrapping_sub(self.padding[0]);
+                            let column = column.wrapping_sub(self.padding[1]);
+                            if row < h && column < w {
+                                window.push((plane * h + row) * w + column);
+                            }
+                        }
+                        windows.push(window);
+                    }
+                }
+            }
+            windows
+        }
+
+        /// For every window of a plane, how many places it has with the near and far padding.
+        fn padded(&self) -> Vec<usize> {
+            let along = |axis: usize| {
+                let end = self.x[axis + 2] + 2 * self.padding[axis];
+                let length = move |o: usize| {
+                    let start = o * self.stride[axis];
+                    (start + self.kernel[axis]).min(end) - start
+                };
+                (0..self.count(axis)).map(length)
+            };
+            along(0)
+                .flat_map(|y| along(1).map(move |x| x * y))
+                .collect()
+        }
+    }
+
+    /// Numbers with many equal ones among them.
+    fn numbers(count: usize, seed: usize) -> Vec<f64> {
+        (0..count)
+            .map(|i| ((i * 7 + seed) * 31 % 101 % 7) as f64 - 3.0)
+            .collect()
+    }
+
+    fn run<K: Kernel>(
+        attrs: &Attrs,
+        operands: &[(Arg, Buffer<f64>)],
+        results: &[Arg],
+    ) -> Vec<Buffer<f64>> {
+        let (args, values): (Vec<_>, Vec<_>) = operands.iter().cloned().unzip();
+        let spec = Spec {
+            attrs,
+            operands: &args,
+            results,
+        };
+        run_once::<f64, K>(&spec, &values).expect("it is prepared")
+    }
+
+    fn max(case: &Case, x: &[f64]) -> (Vec<f64>, Vec<i64>) {
+        let dilation = case.dilation.map(|d| d as i64).to_vec();
+        let attrs = case.attrs().with("dilation", dilation);
+        let (arg, y) = case.args();
+        let index = Arg {
+            dtype: DType::I64,
+            dims: y.dims.clone(),
+        };
+        let got = run::<MaxPool2d>(&attrs, &[(arg, Buffer::Real(x.to_vec()))], &[y, index]);
+        match <[_; 2]>::try_from(got).expect("two results") {
+            [Buffer::Real(y), Buffer::Int(index)] => (y, index),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_largest_is_the_first_of_equal_ones() {
+        let dilated = [
+            Case {
+                x: [2, 2, 9, 8],
+                kernel: [3, 2],
+                dilation: [2, 3],
+                padding: [2, 1],
+                ..PLAIN
+            },
+            Case {
+                x: [1, 2, 6, 6],
+                kernel: [2, 2],
+                dilation: [3, 2],
+                stride: [1, 1],
+                ceil: true,
+                ..PLAIN
+            },
+        ];
+        for case in CASES.iter().chain(&dilated) {
+            let (arg, result) = case.args();
+            let plane = (case.x[2] * case.x[3]) as i64;
+            let x = numbers(arg.len(), 3);
+            let (y, index) = max(case, &x);
+            let dy = numbers(y.len(), 4);
+            let mut dx = vec![0.0; x.len()];
+            let windows = case.windows();
+            assert_eq!(windows.len(), y.len(), "{case:?}");
+            for (i, window) in windows.iter().enumerate() {
+                let largest = window
+                    .iter()
+                    .map(|p| x[*p])
+                    .fold(f64::NEG_INFINITY, f64::max);
+                let first = *window
+                    .iter()
+                    .find(|p| x[**p] == largest)
+                    .expect("not empty");
+                assert_eq!(y[i], largest, "{case:?}");
+                assert_eq!(index[i], first as i64 % plane, "{case:?}");
+                dx[first] += dy[i];
+            }
+            let attrs = Attrs::new();
+            let indices = Arg {
+                dtype: DType::I64,
+                dims: result.dims.clone(),
+            };
+            let operands = [(result, Buffer::Real(dy)), (indices, Buffer::Int(index))];
+            assert_eq!(
+                run::<MaxPool2dGrad>(&attrs, &operands, &[arg]),
+                [Buffer::Real(dx)]
+            );
+        }
+    }
+
+    #[test]
+    fn nan_is_largest_and_nothing_is_larger_than_an_empty_window() {
+        let x = [
+            f64::NAN,
+            5.0,
+            f64::NEG_INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            1.0,
+        ];
+        let case = Case {
+            x: [1, 1, 1, 6],
+            kernel: [1, 2],
+            stride: [1, 2],
+            ..PLAIN
+        };
+        let (y, index) = max(&case, &x);
+        assert!(y[0].is_nan() && y[2].is_nan());
+        assert_eq!((y[1], &index[..]), (f64::NEG_INFINITY, &[0, 2, 4][..]));
+        // A window about an image of one pixel, which falls between its taps.
+        let around = Case {
+            x: [1, 1, 1, 1],
+            dilation: [2, 2],
+            padding: [1, 1],
+            ..PLAIN
+        };
+        assert_eq!(max(&around, &[3.0]), (vec![f64::NEG_INFINITY], vec![-1]));
+        let arg = |dtype| Arg {
+            dtype,
+            dims: vec![1; 4],
+        };
+        let (real, int) = (arg(DType::F64), arg(DType::I64));
+        for index in [-1, 1, i64::MAX] {
+            let operands = [
+                (real.clone(), Buffer::Real(vec![2.0])),
+                (int.clone(), Buffer::Int(vec![index])),
+            ];
+            let got = run::<MaxPool2dGrad>(&Attrs::new(), &operands, &[real.clone()]);
+            assert_eq!(got, [Buffer::Real(vec![0.0])]);
+        }
+    }
+
+    #[test]
+    fn means_count_padding_or_not() {
+        for case in CASES {
+            for padding in [true, false] {
+                let attrs = case.attrs().with("count_include_pad", padding);
+                let (arg, result) = case.args();
+                let x = numbers(arg.len(), 5);
+                let dy = numbers(result.len(), 6);
+                let padded = case.padded();
+                let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+                for (i, window) in case.windows().iter().enumerate() {
+                    let count = if padding {
+                        padded[i % padded.len()]
+                    } else {
+                        window.len()
+                    };
+                    for place in window {
+                        y[i] += x[*place];
+                        dx[*place] += dy[i] / count as f64;
+                    }
+                    y[i] /= count as f64;
+                }
+                let operands = [(arg.clone(), Buffer::Real(x))];
+                let got = run::<AvgPool2d>(&attrs, &operands, std::slice::from_ref(&result));
+                assert_eq!(got, [Buffer::Real(y)], "{case:?}");
+                let got = run::<AvgPool2dGrad>(&attrs, &[(result, Buffer::Real(dy))], &[arg]);
+                let got = got[0].real().expect("floats");
+                let close = got.iter().zip(&dx).all(|(a, b)| (a - b).abs() < 1e-12);
+                assert!(close, "{case:?}: {got:?} {dx:?}");
+            }
+        }
+    }
+}
