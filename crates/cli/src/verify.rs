@@ -37,7 +37,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Outcome, Failure> {
         &mut tell,
     )
     .map_err(|error| Failure::work(error.to_string()))?;
-    let bitwise = differences.iter().all(Difference::is_bitwise);
+    let bitwise = differences.iter().all(holds);
     if args.json {
         let models: Vec<Json> = differences.iter().map(entry).collect();
         print_json(&json!({ "bitwise": bitwise, "models": models }))?;
@@ -59,7 +59,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Outcome, Failure> {
         }));
         let verdict = match bitwise {
             true => "every number is the same to the bit, merged and alone",
-            false => "merged and alone differ",
+            false => "it was not shown that all numbers are the same, merged and alone",
         };
         print(&format!("{}\n{verdict}\n", table(&rows)))?;
     }
@@ -70,6 +70,11 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Outcome, Failure> {
     })
 }
 
+/// Whether a model is the same to the bit. Where it never came to a number, nothing was shown.
+fn holds(difference: &Difference) -> bool {
+    difference.is_bitwise() && difference.compared > 0
+}
+
 fn entry(difference: &Difference) -> Json {
     // JSON has no infinity, which stands for a number that only one side has.
     let largest = match difference.largest.is_finite() {
@@ -78,7 +83,7 @@ fn entry(difference: &Difference) -> Json {
     };
     json!({
         "name": difference.name,
-        "bitwise": difference.is_bitwise(),
+        "bitwise": holds(difference),
         "compared": difference.compared,
         "different": difference.different,
         "largest": largest,

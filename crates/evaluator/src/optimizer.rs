@@ -216,12 +216,13 @@ impl Optimizer for Adam {
     fn coefficients(&self) -> &'static [&'static str] {
         &[
             "step_size",
-            "beta1",
+            "rest1",
             "beta2",
             "eps",
             "weight_decay",
             "bias2_sqrt",
             "lr",
+            "rest2",
         ]
     }
     fn values(&self, step: u64, rate: f64, out: &mut Vec<f64>) {

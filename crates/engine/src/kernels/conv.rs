@@ -202,7 +202,7 @@ mod tests {
         Case { x: [1, 3, 18, 19], out: 2, kernel: [5, 5], padding: [2, 2], ..PLAIN },
         Case { x: [1, 2, 21, 20], out: 9, kernel: [2, 2], padding: [0, 0], ..PLAIN },
         Case { x: [1, 0, 3, 3], out: 2, ..PLAIN },
-        Case { x: [1, 2, 0, 3], out: 2, ..PLAIN },
+        Case { x: [1, 2, 0, 3], padding: [2, 1], out: 2, ..PLAIN },
         Case { out: 0, ..PLAIN },
     ];
 

@@ -557,7 +557,7 @@ mod tests {
                 (real.clone(), Buffer::Real(vec![2.0])),
                 (int.clone(), Buffer::Int(vec![index])),
             ];
-            let got = run::<MaxPool2dGrad>(&Attrs::new(), &operands, &[real.clone()]);
+            let got = run::<MaxPool2dGrad>(&Attrs::new(), &operands, std::slice::from_ref(&real));
             assert_eq!(got, [Buffer::Real(vec![0.0])]);
         }
     }
