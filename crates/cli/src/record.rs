@@ -269,3 +269,112 @@ pub(crate) fn best_first(records: &[Record]) -> Vec<&Record> {
     });
     sorted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syncarp_runtime::Attempt;
+
+    fn record(name: &str, judged_by: (&str, bool)) -> Record {
+        Record {
+            name: name.to_owned(),
+            settings: Vec::new(),
+            hash: "h".to_owned(),
+            state: State::Waiting,
+            cause: None,
+            assembly: None,
+            device: None,
+            epochs: 0,
+            of: 2,
+            metrics: Vec::new(),
+            best: None,
+            judged_by: (judged_by.0.to_owned(), judged_by.1),
+            optimizer: "adam".to_owned(),
+            skipped: false,
+        }
+    }
+
+    fn told(record: &mut Record, epoch: u64, metrics: &[(&str, f64)]) {
+        for (name, value) in metrics {
+            let metric = Metric {
+                attempt: Attempt(1),
+                name: (*name).to_owned(),
+                at: Point::Epoch(epoch),
+                value: *value,
+            };
+            record.take(&ModelEvent::Metric(metric));
+        }
+    }
+
+    #[test]
+    fn the_best_epoch_keeps_all_of_its_metrics() {
+        for order in [["loss", "accuracy"], ["accuracy", "loss"]] {
+            let mut model = record("a", ("accuracy", true));
+            let epochs = [[0.5, 0.6], [0.4, 0.9], [0.3, 0.8], [f64::NAN, f64::NAN]];
+            for (place, [loss, accuracy]) in epochs.into_iter().enumerate() {
+                let value = |name: &str| if name == "loss" { loss } else { accuracy };
+                let metrics = order.map(|name| (name, value(name)));
+                told(&mut model, place as u64 + 1, &metrics);
+            }
+            let (epoch, best) = model.best.unwrap();
+            assert_eq!(epoch, 2);
+            assert_eq!(
+                (number(&best, "loss"), number(&best, "accuracy")),
+                (Some(0.4), Some(0.9))
+            );
+            assert_eq!(model.epochs, 4);
+        }
+    }
+
+    #[test]
+    fn only_a_finished_result_of_the_same_model_is_resumed() {
+        let mut model = record("a", ("loss", false));
+        told(&mut model, 1, &[("train_loss", 0.1), ("loss", 0.1 + 0.2)]);
+        model.take(&ModelEvent::Finished {
+            attempt: Attempt(1),
+        });
+        let mut json = model.to_json();
+        json["hash"] = json!("h");
+        let text = json.to_string();
+        let earlier: Json = serde_json::from_str(&text).unwrap();
+        let mut again = record("a", ("loss", false));
+        assert!(again.resume(&earlier));
+        assert_eq!(again.metrics, model.metrics);
+        assert_eq!(again.best, model.best);
+        let other = |key: &str, value: &str| {
+            let mut other = earlier.clone();
+            other[key] = json!(value);
+            other
+        };
+        for wrong in [
+            other("hash", "g"),
+            other("state", "failed"),
+            json!(null),
+            json!([1]),
+        ] {
+            assert!(!record("a", ("loss", false)).resume(&wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_best_are_first_and_the_failed_last() {
+        let mut models = Vec::new();
+        for (name, accuracy, done) in [
+            ("fair", 0.7, true),
+            ("failed", 0.99, false),
+            ("good", 0.9, true),
+            ("odd", f64::NAN, true),
+        ] {
+            let mut model = record(name, ("accuracy", true));
+            told(&mut model, 1, &[("loss", 0.5), ("accuracy", accuracy)]);
+            model.state = if done { State::Finished } else { State::Failed };
+            models.push(model);
+        }
+        let names: Vec<&str> = best_first(&models)
+            .iter()
+            .map(|m| m.name.as_str())
+            .collect();
+        assert_eq!(names, ["good", "fair", "odd", "failed"]);
+        assert_eq!(metric_names(&models), ["loss", "accuracy", "train_loss"]);
+    }
+}

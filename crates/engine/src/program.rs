@@ -65,6 +65,7 @@ pub(crate) fn compile<T: Precision>(
     threads: &[usize],
 ) -> Result<Program<T>, EngineError> {
     let args = bind(graph, bindings)?;
+    check_aliases(graph, &args, kernels)?;
     let plan = schedule(graph, bindings, threads);
     let count = threads.iter().sum();
     let mut layout = Layout::new::<T>(graph, &args, kernels, &plan, count);
@@ -181,6 +182,26 @@ fn bind(graph: &Graph, bindings: &Bindings) -> Result<Vec<Arg>, EngineError> {
             })
         })
         .collect()
+}
+
+/// An alias has its operand's memory, so both must have as many elements once sizes are bound.
+fn check_aliases(graph: &Graph, args: &[Arg], kernels: &KernelRegistry) -> Result<(), EngineError> {
+    for node in graph
+        .nodes()
+        .filter(|n| kernels.is_alias(graph.op_name(*n)))
+    {
+        let (from, to) = (graph.operands(node)[0], graph.result(node, 0));
+        let (from, to) = (&args[from.index()], &args[to.index()]);
+        if from.len() != to.len() || Class::of(from.dtype) != Class::of(to.dtype) {
+            let message = format!("{:?} elements cannot become {:?}", from.dims, to.dims);
+            let error = KernelError(message);
+            return Err(EngineError::Kernel {
+                path: path(graph, node),
+                error,
+            });
+        }
+    }
+    Ok(())
 }
 
 struct Layout<'a> {

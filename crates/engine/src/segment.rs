@@ -106,6 +106,7 @@ impl<T: Precision> Segment<'_, '_, '_, '_, '_, T> {
                 if let Some(trainee) = trainees.iter_mut().find(|t| t.number == model) {
                     trainee.failed.get_or_insert_with(String::new);
                 }
+                self.keep_failed();
             }
             let rows = data.batch_rows(order, step);
             self.step(data.train(), rows, &mut coefficients, tell)?;
@@ -161,6 +162,7 @@ impl<T: Precision> Segment<'_, '_, '_, '_, '_, T> {
         self.team.run(ready.program, parity)?;
         self.states.flip();
         let step = self.training.step;
+        let mut failing = false;
         for (trainee, loss) in self.training.trainees.iter_mut().zip(&ready.losses) {
             if trainee.failed.is_some() {
                 continue;
@@ -177,7 +179,11 @@ impl<T: Precision> Segment<'_, '_, '_, '_, '_, T> {
                 trainee.loss_sum += loss * rows.len() as f64;
             } else {
                 trainee.failed = Some(format!("the loss is {loss} at step {step}"));
+                failing = true;
             }
+        }
+        if failing {
+            self.keep_failed();
         }
         Ok(())
     }
@@ -282,7 +288,10 @@ impl<T: Precision> Segment<'_, '_, '_, '_, '_, T> {
                 metrics: self.named(index, numbers.clone()),
             });
         }
-        let last = Arc::new(self.snapshot(index, true));
+        let last = match self.training.trainees[index].failed_at.take() {
+            Some(snapshot) => snapshot,
+            None => Arc::new(self.snapshot(index, true)),
+        };
         let best = self.training.trainees[index].best.take().map(|(_, s)| s);
         tell(Event::Checkpoint { model, best, last });
         match failed {
@@ -290,6 +299,18 @@ impl<T: Precision> Segment<'_, '_, '_, '_, '_, T> {
             // A stop that somebody asked for has no cause to tell.
             Some(cause) if cause.is_empty() => {}
             Some(cause) => tell(Event::Failed { model, cause }),
+        }
+    }
+
+    /// Keeps the states of models that have just failed or been stopped, since their nodes are
+    /// computed on until the epoch's end.
+    fn keep_failed(&mut self) {
+        for index in 0..self.training.trainees.len() {
+            let trainee = &self.training.trainees[index];
+            if trainee.failed.is_some() && trainee.failed_at.is_none() {
+                let snapshot = Arc::new(self.snapshot(index, true));
+                self.training.trainees[index].failed_at = Some(snapshot);
+            }
         }
     }
 

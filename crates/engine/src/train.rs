@@ -30,6 +30,8 @@ pub(crate) struct Trainee {
     pub loss_sum: f64,
     /// What went wrong; empty where somebody asked that it be stopped.
     pub failed: Option<String>,
+    /// The states at the step at which it failed: what is computed afterwards reaches nobody.
+    pub failed_at: Option<Arc<Snapshot>>,
     /// The best score so far and the states that got it.
     pub best: Option<(f64, Arc<Snapshot>)>,
 }
@@ -78,6 +80,7 @@ impl<'j> Training<'j> {
                 evaluator: evaluator.clone(),
                 loss_sum: 0.0,
                 failed: None,
+                failed_at: None,
                 best: None,
             });
         Ok(Training {

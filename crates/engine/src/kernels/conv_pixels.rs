@@ -124,10 +124,12 @@ impl Lines {
                 let (group, out) = (channel / self.outs, channel % self.outs);
                 let source = &padded[group * self.terms * self.slide.plane()..];
                 let first = group * self.weight.group + out * self.weight.out;
+                // Where no channels are summed over, there is no weight to begin in.
+                let weight = weight.get(first..).unwrap_or_default();
                 let start = bias.map_or(T::ZERO, |bias| bias[channel]);
                 for line in &self.lines {
                     let sums = &mut sums[..line.length];
-                    shift_and_add(source, line, &weight[first..], self.weight.term, sums);
+                    shift_and_add(source, line, weight, self.weight.term, sums);
                     for (place, pixel) in &line.places {
                         result[*pixel] = start + sums[*place];
                     }

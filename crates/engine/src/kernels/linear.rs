@@ -33,7 +33,7 @@ impl Kernel for Linear {
             a: (inputs, 1),
             b: (1, inputs),
         };
-        Ok(Prepared::new(move |io| {
+        Ok(Prepared::with_scratch(product.scratch::<T>(), move |io| {
             let (x, weight) = (io.real(0), io.real(1));
             let y = io.out(0);
             let biased = io.has(2);
@@ -43,7 +43,7 @@ impl Kernel for Linear {
                     row.copy_from_slice(bias);
                 }
             }
-            product.run(x, weight, y, biased);
+            product.run(x, weight, y, biased, io.scratch());
         }))
     }
 }
@@ -92,13 +92,14 @@ impl Kernel for MatMul {
             product.sizes.0 = m * pairs.len();
             pairs = vec![(0, 0)];
         }
-        Ok(Prepared::new(move |io| {
+        Ok(Prepared::with_scratch(product.scratch::<T>(), move |io| {
             let (a, b) = (io.real(0), io.real(1));
             let y = io.out(0);
+            let scratch = io.scratch();
             let step = product.sizes.0 * n;
             for (i, (at_a, at_b)) in pairs.iter().enumerate() {
                 let y = &mut y[i * step..][..step];
-                product.run(&a[*at_a..], &b[*at_b..], y, false);
+                product.run(&a[*at_a..], &b[*at_b..], y, false, scratch);
             }
         }))
     }

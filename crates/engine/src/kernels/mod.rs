@@ -36,10 +36,9 @@ use crate::kernel::{KernelError, KernelRegistry};
 pub fn standard() -> Result<KernelRegistry, KernelError> {
     let mut registry = KernelRegistry::new();
     adaptive_pool::register(&mut registry)?;
-    conv::register(&mut registry)?;
-    pool::register(&mut registry)?;
     choose::register(&mut registry)?;
     constant::register(&mut registry)?;
+    conv::register(&mut registry)?;
     elementwise::register(&mut registry)?;
     embedding::register(&mut registry)?;
     linear::register(&mut registry)?;
@@ -47,6 +46,7 @@ pub fn standard() -> Result<KernelRegistry, KernelError> {
     norm::register(&mut registry)?;
     optimizer::register(&mut registry)?;
     parts::register(&mut registry)?;
+    pool::register(&mut registry)?;
     random::register(&mut registry)?;
     reduce::register(&mut registry)?;
     scan::register(&mut registry)?;

@@ -3,6 +3,7 @@
 //! A row of the result is worked out tap by tap, so that loops run along rows and need no branch.
 
 use super::slide::{Window, pair};
+use super::vector::wide;
 use crate::kernel::{Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
 
@@ -98,6 +99,10 @@ impl Axis {
 struct Pool {
     image: [usize; 2],
     result: [usize; 2],
+    stride: [usize; 2],
+    /// The window's side, where it is one of the usual squares and every one lies in the image
+    /// whole.
+    square: Option<usize>,
     y: Axis,
     x: Axis,
 }
@@ -108,9 +113,18 @@ impl Pool {
         let kernel = pair(spec, "kernel", [0, 0])?;
         let window = Window::read(spec, image, result, kernel, kernel)?;
         let [y, x] = [0, 1].map(|axis| Axis::of(&window, axis));
+        let whole = [&y, &x]
+            .iter()
+            .zip(result)
+            .all(|(axis, count)| axis.taps.iter().all(|t| (t.first, t.end) == (0, count)));
+        let square = (whole && kernel[0] == kernel[1] && window.dilation == [1, 1])
+            .then_some(kernel[0])
+            .filter(|side| matches!(side, 2 | 3));
         Ok(Pool {
             image,
             result,
+            stride: window.stride,
+            square,
             y,
             x,
         })
@@ -135,6 +149,11 @@ impl Pool {
     /// The elements of a plane of the result.
     fn result(&self) -> usize {
         self.result[0] * self.result[1]
+    }
+
+    /// Whether there is nothing to pool.
+    fn is_empty(&self) -> bool {
+        self.image() == 0 || self.result() == 0
     }
 
     /// Calls `row` for every row of windows and every row of the image that it meets, in order.
@@ -165,7 +184,7 @@ impl Kernel for MaxPool2d {
         Ok(Prepared::new(move |io| {
             let x = io.real(0);
             let (y, index) = (io.out(0), io.out_int(1));
-            if starts.is_empty() || pool.image() == 0 {
+            if pool.is_empty() {
                 y.fill(T::NEG_INFINITY);
                 index.fill(-1);
                 return;
@@ -176,7 +195,11 @@ impl Kernel for MaxPool2d {
             for ((x, y), index) in planes.zip(results).zip(indices) {
                 y.fill(T::NEG_INFINITY);
                 index.copy_from_slice(&starts);
-                pool.max(x, y, index);
+                match pool.square {
+                    Some(2) => largest::<T, 2>(&pool, x, y, index),
+                    Some(_) => largest::<T, 3>(&pool, x, y, index),
+                    None => pool.max(x, y, index),
+                }
             }
         }))
     }
@@ -203,6 +226,31 @@ impl Pool {
                 }
             }
         });
+    }
+}
+
+wide! {
+    /// The largest elements of whole squares, each beginning with what is there.
+    fn largest<T: Real, const N: usize>(pool: &Pool, x: &[T], y: &mut [T], index: &mut [i64]) {
+        let ([_, width], [down, across]) = (pool.image, pool.stride);
+        let rows = y.chunks_exact_mut(pool.result[1]);
+        for (row, (y, index)) in rows.zip(index.chunks_exact_mut(pool.result[1])).enumerate() {
+            let from = row * down * width;
+            let x: [&[T]; N] = std::array::from_fn(|k| &x[from + k * width..][..width]);
+            for (column, (best, index)) in y.iter_mut().zip(index).enumerate() {
+                let at = column * across;
+                let (mut most, mut place) = (*best, *index);
+                for (k, x) in x.iter().enumerate() {
+                    let first = (from + k * width + at) as i64;
+                    for (j, value) in x[at..][..N].iter().enumerate() {
+                        let better = (*value > most) | value.is_nan();
+                        most = if better { *value } else { most };
+                        place = if better { first + j as i64 } else { place };
+                    }
+                }
+                (*best, *index) = (most, place);
+            }
+        }
     }
 }
 
@@ -253,28 +301,90 @@ impl Kernel for AvgPool2d {
             let x = io.real(0);
             let y = io.out(0);
             y.fill(T::ZERO);
-            if pool.image() == 0 || divisors.is_empty() {
+            if pool.is_empty() {
                 return;
             }
-            let ([_, width], [_, columns]) = (pool.image, pool.result);
             let planes = x.chunks_exact(pool.image());
             for (x, y) in planes.zip(y.chunks_exact_mut(divisors.len())) {
-                pool.rows(|window, place| {
-                    let x = &x[place * width..][..width];
-                    let y = &mut y[window * columns..][..columns];
-                    for tap in &pool.x.taps {
-                        let x = x.get(tap.at..).unwrap_or_default();
-                        let x = x.iter().step_by(pool.x.stride);
-                        for (y, x) in y[tap.first..tap.end].iter_mut().zip(x) {
-                            *y += *x;
-                        }
-                    }
-                });
+                match pool.square {
+                    Some(2) => add_squares::<T, 2>(&pool, x, y),
+                    Some(_) => add_squares::<T, 3>(&pool, x, y),
+                    None => pool.add(x, y),
+                }
                 for (y, divisor) in y.iter_mut().zip(&divisors) {
                     *y /= *divisor;
                 }
             }
         }))
+    }
+}
+
+impl Pool {
+    /// Adds the elements of every window.
+    fn add<T: Real>(&self, x: &[T], y: &mut [T]) {
+        let ([_, width], [_, columns]) = (self.image, self.result);
+        self.rows(|window, place| {
+            let x = &x[place * width..][..width];
+            let y = &mut y[window * columns..][..columns];
+            for tap in &self.x.taps {
+                let x = x.get(tap.at..).unwrap_or_default();
+                let x = x.iter().step_by(self.x.stride);
+                for (y, x) in y[tap.first..tap.end].iter_mut().zip(x) {
+                    *y += *x;
+                }
+            }
+        });
+    }
+
+    /// Adds a part to every element of its window.
+    fn spread<T: Real>(&self, parts: &[T], dx: &mut [T]) {
+        let ([_, width], [_, columns]) = (self.image, self.result);
+        self.rows(|window, place| {
+            let dx = &mut dx[place * width..][..width];
+            let parts = &parts[window * columns..][..columns];
+            for tap in &self.x.taps {
+                let dx = dx.get_mut(tap.at..).unwrap_or_default();
+                let dx = dx.iter_mut().step_by(self.x.stride);
+                for (dx, part) in dx.zip(&parts[tap.first..tap.end]) {
+                    *dx += *part;
+                }
+            }
+        });
+    }
+}
+
+wide! {
+    /// Adds the elements of whole squares.
+    fn add_squares<T: Real, const N: usize>(pool: &Pool, x: &[T], y: &mut [T]) {
+        let ([_, width], [down, across]) = (pool.image, pool.stride);
+        for (row, y) in y.chunks_exact_mut(pool.result[1]).enumerate() {
+            let from = row * down * width;
+            let x: [&[T]; N] = std::array::from_fn(|k| &x[from + k * width..][..width]);
+            for (column, y) in y.iter_mut().enumerate() {
+                for x in x {
+                    for x in &x[column * across..][..N] {
+                        *y += *x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+wide! {
+    /// Adds a part to every element of its whole square.
+    fn spread_squares<T: Real, const N: usize>(pool: &Pool, parts: &[T], dx: &mut [T]) {
+        let ([_, width], [down, across]) = (pool.image, pool.stride);
+        for (row, parts) in parts.chunks_exact(pool.result[1]).enumerate() {
+            for k in 0..N {
+                let dx = &mut dx[(row * down + k) * width..][..width];
+                for (column, part) in parts.iter().enumerate() {
+                    for dx in &mut dx[column * across..][..N] {
+                        *dx += *part;
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -290,27 +400,20 @@ impl Kernel for AvgPool2dGrad {
             let dy = io.real(0);
             let (dx, scratch) = (io.out(0), io.scratch());
             dx.fill(T::ZERO);
-            if pool.image() == 0 || divisors.is_empty() {
+            if pool.is_empty() {
                 return;
             }
             let parts = &mut scratch[..divisors.len()];
-            let ([_, width], [_, columns]) = (pool.image, pool.result);
             let planes = dx.chunks_exact_mut(pool.image());
             for (dx, dy) in planes.zip(dy.chunks_exact(divisors.len())) {
                 for ((part, dy), divisor) in parts.iter_mut().zip(dy).zip(&divisors) {
                     *part = *dy / *divisor;
                 }
-                pool.rows(|window, place| {
-                    let dx = &mut dx[place * width..][..width];
-                    let parts = &parts[window * columns..][..columns];
-                    for tap in &pool.x.taps {
-                        let dx = dx.get_mut(tap.at..).unwrap_or_default();
-                        let dx = dx.iter_mut().step_by(pool.x.stride);
-                        for (dx, part) in dx.zip(&parts[tap.first..tap.end]) {
-                            *dx += *part;
-                        }
-                    }
-                });
+                match pool.square {
+                    Some(2) => spread_squares::<T, 2>(&pool, parts, dx),
+                    Some(_) => spread_squares::<T, 3>(&pool, parts, dx),
+                    None => pool.spread(parts, dx),
+                }
             }
         }))
     }
@@ -353,6 +456,8 @@ mod tests {
         Case { x: [1, 2, 2, 1], kernel: [5, 3], padding: [2, 1], stride: [1, 1], ..PLAIN },
         Case { x: [1, 2, 2, 2], kernel: [3, 3], stride: [2, 2], ceil: true, ..PLAIN },
         Case { x: [0, 2, 4, 4], ..PLAIN },
+        Case { x: [2, 2, 8, 7], kernel: [3, 3], stride: [1, 2], ..PLAIN },
+        Case { x: [2, 2, 7, 5], stride: [3, 1], ..PLAIN },
         Case { x: [1, 1, 20, 40], kernel: [3, 1], stride: [1, 1], ..PLAIN },
     ];
 
