@@ -56,6 +56,7 @@ fn run(manager: &Manager, submissions: &[Submission]) -> syncarp_ir::Plan {
     plan
 }
 
+#[expect(clippy::print_stdout, reason = "a bench tells its figures")]
 fn bench(criterion: &mut Criterion) {
     let manager = manager();
     let mut group = criterion.benchmark_group("fuse+dedup-input");
