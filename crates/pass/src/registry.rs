@@ -81,7 +81,7 @@ impl PassRegistry {
                 let near = near.map_or(String::new(), |n| format!("; did you mean `{n}`?"));
                 let known = known.join(", ");
                 return Err(error(format!(
-                    "no pass is called `{}`{near} There are: {known}",
+                    "no pass is called `{}`{near} (there are: {known})",
                     stage.name
                 )));
             };
