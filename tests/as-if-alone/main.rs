@@ -40,7 +40,7 @@ fn a_mixed_sweep_trains_merged_as_alone() {
     let mut trials = vec![
         trial_with(MLP, "early", evaluator("adam", 0.01, 1)),
         trial_with(CNN, "cnn", evaluator("adamw", 0.003, 3)),
-        trial_with(MLP, "diverging", evaluator("sgd", 1e38, 3)),
+        trial_with(MLP, "diverging", evaluator("sgd", 1e20, 3)),
         trial_with(CNN, "momentum", evaluator("sgd", 0.05, 2)),
         trial_with(MLP, "late", evaluator("sgd", 0.1, 4)),
     ];
