@@ -11,8 +11,9 @@ use super::vector::wide;
 /// panel stays in the first-level cache.
 const DEPTH: usize = 256;
 
-/// From how many multiplications on the general routine is the faster one.
-const LARGE: usize = 1 << 18;
+/// From how many multiplications on the general routine is the faster one. It allocates what it
+/// packs into, call by call, and takes no memory of ours.
+const LARGE: usize = 1 << 20;
 
 /// A product of strided matrices of bound sizes (m, k, n), any of which may be zero.
 #[derive(Clone, Copy, Debug)]
