@@ -32,11 +32,17 @@ def compare(family, threads, args):
         "pytorch": [sys.executable, str(HERE / "throughput.py"), *options],
     }
     rates = {name: [] for name in programs}
+    losses = {}
     for repeat in range(args.repeats):
         # Each goes first in turn.
         order = list(programs) if repeat % 2 == 0 else list(programs)[::-1]
         for name in order:
-            rates[name].append(run(programs[name])["model_steps_per_second"])
+            line = run(programs[name])
+            rates[name].append(line["model_steps_per_second"])
+            losses[name] = line["loss"]
+    # First values are drawn otherwise, so that losses are near one another, not equal.
+    if not 2 / 3 < losses["syncarp"] / losses["pytorch"] < 3 / 2:
+        sys.exit(f"{family}: the programs train differently, as their last losses say: {losses}")
     ratios = [ours / theirs for ours, theirs in zip(rates["syncarp"], rates["pytorch"])]
     return {
         "family": family,
@@ -44,6 +50,7 @@ def compare(family, threads, args):
         "models": args.models,
         "syncarp": rates["syncarp"],
         "pytorch": rates["pytorch"],
+        "losses": losses,
         "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
     }
 

@@ -136,6 +136,18 @@ wide! {
         if axis.len() == 0 {
             return;
         }
+        if inner == 1 {
+            for y in y.chunks_exact_mut(classes) {
+                let mut sum = T::ZERO;
+                for y in y.iter() {
+                    sum += *y;
+                }
+                for y in y {
+                    *y /= sum;
+                }
+            }
+            return;
+        }
         let sums = &mut sums[..inner];
         for y in y.chunks_exact_mut(classes * inner) {
             sums.fill(T::ZERO);
@@ -158,6 +170,19 @@ wide! {
     fn subtract_log_sums<T: Real>(axis: Axis, exps: &[T], y: &mut [T], sums: &mut [T]) {
         let Axis { classes, inner, .. } = axis;
         if axis.len() == 0 {
+            return;
+        }
+        if inner == 1 {
+            for (exps, y) in exps.chunks_exact(classes).zip(y.chunks_exact_mut(classes)) {
+                let mut sum = T::ZERO;
+                for x in exps {
+                    sum += *x;
+                }
+                let log = sum.ln();
+                for y in y {
+                    *y -= log;
+                }
+            }
             return;
         }
         let sums = &mut sums[..inner];
