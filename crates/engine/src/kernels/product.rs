@@ -13,7 +13,7 @@ const DEPTH: usize = 256;
 
 /// From how many multiplications on the general routine is the faster one. It allocates what it
 /// packs into, call by call, and takes no memory of ours.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 26;
 
 /// A product of strided matrices of bound sizes (m, k, n), any of which may be zero.
 #[derive(Clone, Copy, Debug)]
