@@ -1,0 +1,1 @@
+//! What NNI plans, planned here: every recorded grouping and assembly.

@@ -1,0 +1,1 @@
+//! What NNI schedules and demultiplexes, done here: every recorded timeline and report.
