@@ -133,7 +133,8 @@ fn run(b: &mut GraphBuilder, model: Model, path: &str, steps: &[Step], values: &
     }
 }
 
-/// The same plan with every node on the device of its first model.
+/// The same plan with inputs in the host's memory and every other node on the device of its first
+/// model.
 pub fn on_devices(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for (_, graph) in &mut plan.graphs {
@@ -142,7 +143,13 @@ pub fn on_devices(plan: &Plan) -> Plan {
             let first = graph.models(node).next().unwrap();
             let value = rw.copy(node)[0];
             let node = rw.builder().graph().def(value);
-            rw.set_device(node, Some(Device::new(first.index() % 2)));
+            let input = rw.builder().graph().op_name(node) == INPUT;
+            let device = if input {
+                Device::HOST
+            } else {
+                Device::new(first.index() % 2)
+            };
+            rw.set_device(node, Some(device));
         }
         rw.copy_outputs();
         *graph = rw.finish();

@@ -38,7 +38,7 @@ const MAY: &[(&str, &[&str])] = &[
 ];
 
 /// The crates at the end of every arrow, which may depend on all others.
-const ENDS: &[&str] = &["cli", "tests", "benches"];
+const ENDS: &[&str] = &["standard", "cli", "search", "tests", "benches"];
 
 fn metadata() -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());

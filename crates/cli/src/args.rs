@@ -1,13 +1,14 @@
 //! The command line's forms. Scripts read them, so they stay as they are.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use syncarp_place::{Device, Policy, PolicyRegistry, parse_devices};
-use syncarp_runtime::DEFAULT_PIPELINE;
+use syncarp_place::{Device, parse_devices};
+use syncarp_runtime::{DEFAULT_PIPELINE, Planner};
+use syncarp_standard::Registries;
 
-use crate::report::Failure;
+use crate::report::{Failure, check_pipeline};
 
 /// Trains many models as one: shares what is common, hands each its own metrics.
 #[derive(Parser, Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Train the models of a sweep merged
     Run(RunArgs),
+    /// Say what is known of a run, while it goes on or after it
+    Status(StatusArgs),
     /// Train the models of a sweep merged and alone, and compare every number
     Verify(VerifyArgs),
     /// List the passes that there are
@@ -126,7 +129,21 @@ pub(crate) struct RunArgs {
     pub compare: bool,
     #[command(flatten)]
     pub placing: Placing,
+    /// How many assemblies may run at once; without it the devices are the limit
+    #[arg(long, value_name = "N")]
+    pub max_concurrency: Option<NonZeroU32>,
     /// Say the results as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `status`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The run's folder
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Say it as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -166,13 +183,14 @@ impl Placing {
             .map_err(|error| Failure::usage(format!("--devices: {error}")))
     }
 
-    /// The policy.
+    /// A planner as asked for.
     ///
     /// # Errors
-    /// Where there is none of this name.
-    pub fn policy(&self) -> Result<Arc<dyn Policy>, Failure> {
-        PolicyRegistry::standard()
-            .get(&self.policy)
+    /// Where the policy or the pipeline is wrong.
+    pub fn planner(&self, registries: &Registries) -> Result<Planner, Failure> {
+        check_pipeline(&registries.passes, &self.passes, true)?;
+        registries
+            .planner(&self.passes, &self.policy)
             .map_err(|error| Failure::usage(format!("--policy: {error}")))
     }
 }

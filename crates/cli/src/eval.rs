@@ -17,8 +17,8 @@ use crate::models::{data_inputs, live, load};
 use crate::npz::{Elements, encode};
 use crate::opt::pipeline_failure;
 use crate::output::{print, write_atomically};
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome};
+use syncarp_standard::Registries;
 
 /// Evaluates a model.
 ///

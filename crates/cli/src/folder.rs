@@ -49,6 +49,18 @@ impl Folder {
         &self.path
     }
 
+    /// Keeps which models there are, before anything is known of them.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn models(&self, records: &[Record]) -> Result<(), Failure> {
+        let each = records
+            .iter()
+            .map(|record| json!({ "name": record.name, "epochs": record.of, "hash": record.hash }));
+        let text = format!("{:#}\n", Json::from_iter(each));
+        self.write(&self.path.join("models.json"), text.as_bytes())
+    }
+
     fn model(&self, name: &str) -> PathBuf {
         self.path.join("models").join(name)
     }

@@ -7,8 +7,8 @@ use syncarp_logical::fuse;
 use crate::args::ImportArgs;
 use crate::models::{data_inputs, load, save, submissions};
 use crate::output::{print, print_json};
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome};
+use syncarp_standard::Registries;
 
 /// Imports model files.
 ///

@@ -6,8 +6,8 @@ use syncarp_place::PolicyRegistry;
 
 use crate::args::ListArgs;
 use crate::output::{print, print_json};
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome};
+use syncarp_standard::Registries;
 
 /// Lists passes.
 ///

@@ -14,12 +14,11 @@ mod opt;
 mod output;
 mod plan;
 mod record;
-mod registries;
 mod report;
 mod run;
 mod show;
 mod state_file;
-mod submit;
+mod status;
 mod verify;
 
 use std::process::ExitCode;
@@ -48,6 +47,7 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
         Command::Opt(args) => opt::opt(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::status(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Passes(args) => list::passes(&args),
         Command::Ops(args) => list::ops(&args),

@@ -14,8 +14,8 @@ use syncarp_ir::{
 use syncarp_logical::{Submission, project};
 
 use crate::output::write_atomically;
-use crate::registries::Registries;
 use crate::report::Failure;
+use syncarp_standard::Registries;
 
 /// Reads a model file in any front end's format.
 ///

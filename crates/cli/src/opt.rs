@@ -8,8 +8,8 @@ use syncarp_pass::{Context, Manager, PipelineError};
 use crate::args::OptArgs;
 use crate::models::{default_evaluator, load, save};
 use crate::output::print;
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome, check_pipeline, pipeline_mistake};
+use syncarp_standard::Registries;
 
 /// Runs a pipeline on a model's text form.
 ///

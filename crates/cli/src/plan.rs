@@ -14,9 +14,9 @@ use crate::args::PlanArgs;
 use crate::models::{data_inputs, frozen, has_weights, submissions};
 use crate::opt::pipeline_failure;
 use crate::output::{print, print_json, table};
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome};
-use crate::submit::submit;
+use syncarp_standard::{Registries, Submitter};
+use syncarp_sweep::Sweep;
 
 /// Plans a sweep or model files.
 ///
@@ -24,7 +24,7 @@ use crate::submit::submit;
 /// Where the input is wrong, or cannot be placed.
 pub(crate) fn plan(args: &PlanArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
-    let planner = registries.planner(&args.placing)?;
+    let planner = args.placing.planner(&registries)?;
     let devices = args.placing.devices()?;
     let is_sweep = |file: &PathBuf| file.extension().is_some_and(|e| e == "toml");
     let trials = match &args.files[..] {
@@ -33,7 +33,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Outcome, Failure> {
                 let message = "--input-shape is for model files; a sweep's data has shapes";
                 return Err(Failure::usage(message));
             }
-            submit(sweep, &registries)?.trials
+            let submitted = Submitter::new(&registries).submit(&Sweep::load(sweep)?)?;
+            submitted.into_iter().map(|s| s.trial).collect()
         }
         files if files.iter().any(is_sweep) => {
             return Err(Failure::usage(

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value as Json, json};
-use syncarp_runtime::{Metric, ModelEvent, Point, Trial};
+use syncarp_runtime::{Metric, ModelEvent, Point};
+use syncarp_standard::Submitted;
 use syncarp_sweep::{ModelSpec, Value};
 
 /// Where a model's training stands.
@@ -17,6 +18,15 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// All, in the order of a model's way.
+    pub const ALL: [State; 5] = [
+        State::Waiting,
+        State::Running,
+        State::Finished,
+        State::Failed,
+        State::Stopped,
+    ];
+
     /// Its name in results.
     pub fn name(self) -> &'static str {
         match self {
@@ -28,15 +38,8 @@ impl State {
         }
     }
 
-    fn from_name(name: &str) -> Option<State> {
-        let all = [
-            State::Waiting,
-            State::Running,
-            State::Finished,
-            State::Failed,
-            State::Stopped,
-        ];
-        all.into_iter().find(|state| state.name() == name)
+    pub fn from_name(name: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 
@@ -70,8 +73,8 @@ pub(crate) struct Record {
 
 impl Record {
     /// A model that was not begun.
-    pub fn new(model: &ModelSpec, trial: &Trial, hash: &str) -> Self {
-        let evaluator = &trial.submission.evaluator;
+    pub fn new(model: &ModelSpec, submitted: &Submitted) -> Self {
+        let evaluator = &submitted.trial.submission.evaluator;
         let first = evaluator.metrics.first();
         let judged_by = first.map_or(("loss".to_owned(), false), |metric| {
             (metric.name().to_owned(), metric.larger_is_better())
@@ -80,7 +83,7 @@ impl Record {
         Record {
             name: model.name.clone(),
             settings: model.settings.iter().map(setting).collect(),
-            hash: hash.to_owned(),
+            hash: submitted.hash.clone(),
             state: State::Waiting,
             cause: None,
             assembly: None,

@@ -8,6 +8,7 @@ use miette::{Diagnostic, LabeledSpan, MietteHandlerOpts, NamedSource, SourceCode
 use syncarp_diag::{Located, Source};
 use syncarp_frontend::FrontendError;
 use syncarp_pass::{PassRegistry, PipelineParseError, Stage};
+use syncarp_standard::{RegistryError, SubmitError};
 use syncarp_sweep::SweepError;
 
 /// How a command ended that could do its work.
@@ -107,6 +108,21 @@ impl From<FrontendError> for Failure {
             FrontendError::Lowering { .. } => Failure::work(error.to_string()),
             other => Failure::usage(other.to_string()),
         }
+    }
+}
+
+impl From<SubmitError> for Failure {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Mistakes(mistakes) => Failure::Located(mistakes),
+            SubmitError::Frontend(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Failure::work(error.to_string())
     }
 }
 

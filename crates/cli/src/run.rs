@@ -1,23 +1,27 @@
 //! `run`: trains the models of a sweep merged, and keeps all that comes of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 use syncarp_engine::Snapshot;
 use syncarp_place::Device;
 use syncarp_runtime::{
-    AssemblyId, Listener, ModelEvent, ModelId, Planned, Planner, Point, RunOptions, Started, Trial,
+    AssemblyId, Handle, Listener, ModelEvent, ModelId, Planned, Planner, Point, Settings, Started,
+    Trial,
 };
+
+use syncarp_standard::{Registries, Submitter};
+use syncarp_sweep::Sweep;
 
 use crate::args::RunArgs;
 use crate::folder::{Folder, count, summary};
 use crate::output::{print, print_json, table};
 use crate::record::{Record, State};
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome};
 use crate::show::Show;
-use crate::submit::submit;
 
 /// Runs a sweep.
 ///
@@ -25,22 +29,18 @@ use crate::submit::submit;
 /// Where the sweep or the command line is wrong, or the machine fails.
 pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
-    let planner = registries.planner(&args.placing)?;
+    let planner = args.placing.planner(&registries)?;
     let devices = args.placing.devices()?;
-    let submitted = submit(&args.sweep, &registries)?;
+    let sweep = Sweep::load(&args.sweep)?;
+    let submitted = Submitter::new(&registries).submit(&sweep)?;
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => PathBuf::from("runs").join(&submitted.sweep.name),
+        None => PathBuf::from("runs").join(&sweep.name),
     };
     let folder = Folder::open(&out)?;
-    let models = submitted
-        .sweep
-        .models
-        .iter()
-        .zip(&submitted.trials)
-        .zip(&submitted.hashes);
+    let models = sweep.models.iter().zip(&submitted);
     let mut records: Vec<Record> = models
-        .map(|((model, trial), hash)| Record::new(model, trial, hash))
+        .map(|(model, submitted)| Record::new(model, submitted))
         .collect();
     let mut due = Vec::new();
     for (at, record) in records.iter_mut().enumerate() {
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
             due.push(at);
         }
     }
-    let trials: Vec<Trial> = due.iter().map(|at| submitted.trials[*at].clone()).collect();
+    let trials: Vec<Trial> = due.iter().map(|at| submitted[*at].trial.clone()).collect();
     let mut watcher = Watcher {
         show: Show::new(records.len()),
         devices: vec![None; trials.len()],
@@ -57,8 +57,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
         records,
         due,
         assemblies: Vec::new(),
+        interrupted: Arc::new(AtomicBool::new(false)),
         failure: None,
     };
+    watcher.keep(|folder, records| folder.models(records));
     let skipped = watcher.records.len() - trials.len();
     if skipped > 0 {
         watcher.show.line(&format!(
@@ -70,19 +72,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
     if !trials.is_empty() {
         let start = Instant::now();
         let mut engine = registries.engine();
-        let options = RunOptions::default();
-        syncarp_runtime::run(
-            &trials,
-            &devices,
-            &planner,
-            &mut engine,
-            &options,
-            &mut watcher,
-        )
-        .map_err(|error| Failure::work(error.to_string()))?;
+        let settings = Settings {
+            max_concurrency: args.max_concurrency,
+            ..Settings::new(devices.clone())
+        };
+        syncarp_runtime::run(&trials, &settings, &planner, &mut engine, &mut watcher)
+            .map_err(|error| Failure::work(error.to_string()))?;
         seconds = start.elapsed().as_secs_f64();
     }
-    let alone = match args.compare && !trials.is_empty() {
+    let interrupted = watcher.interrupted.load(Ordering::SeqCst);
+    if interrupted {
+        let again = "interrupted; the same command goes on with the models that are not finished";
+        watcher.show.line(again);
+    }
+    let alone = match args.compare && !trials.is_empty() && !interrupted {
         true => Some(one_by_one(
             &trials,
             &devices,
@@ -108,8 +111,8 @@ fn one_by_one(
         let start = Instant::now();
         let mut engine = registries.engine();
         let one = std::slice::from_ref(trial);
-        let options = RunOptions::default();
-        syncarp_runtime::run(one, devices, planner, &mut engine, &options, &mut ())
+        let settings = Settings::new(devices.to_vec());
+        syncarp_runtime::run(one, &settings, planner, &mut engine, &mut ())
             .map_err(|error| Failure::work(error.to_string()))?;
         let took = start.elapsed().as_secs_f64();
         seconds += took;
@@ -132,6 +135,7 @@ struct Watcher {
     /// For each trial, the device that it was planned on last.
     devices: Vec<Option<String>>,
     assemblies: Vec<Json>,
+    interrupted: Arc<AtomicBool>,
     /// The first thing that went wrong while listening; nothing is written after it.
     failure: Option<Failure>,
 }
@@ -217,6 +221,21 @@ impl Watcher {
 }
 
 impl Listener for Watcher {
+    /// An interrupt ends all models and then the run, in order; a second one ends the process.
+    fn begun(&mut self, handle: &Handle) {
+        let (handle, interrupted) = (handle.clone(), self.interrupted.clone());
+        let set = ctrlc::set_handler(move || {
+            if interrupted.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            // Where the run has ended, there is nothing to stop.
+            let _ = handle.shutdown();
+        });
+        if let Err(error) = set {
+            self.warning(&format!("interrupts will not be waited for: {error}"));
+        }
+    }
+
     fn planned(&mut self, planned: &Planned, models: &[ModelId]) {
         for assembly in &planned.placement.assemblies {
             for (model, device) in assembly.models.iter().zip(&assembly.model_devices) {
@@ -269,9 +288,9 @@ impl Listener for Watcher {
         }
     }
 
-    fn checkpoint(&mut self, model: ModelId, best: Option<&Snapshot>, last: &Snapshot) {
+    fn checkpoint(&mut self, model: ModelId, best: Option<&Arc<Snapshot>>, last: &Arc<Snapshot>) {
         let at = self.place(model);
-        self.keep(|folder, records| folder.checkpoint(&records[at], best, last));
+        self.keep(|folder, records| folder.checkpoint(&records[at], best.map(|b| &**b), last));
     }
 
     fn progress(&mut self, assembly: AssemblyId, step: u64, steps: u64) {

@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use serde_json::{Value as Json, json};
+use syncarp_runtime::Trial;
 use syncarp_runtime::verify::Difference;
+use syncarp_standard::{Registries, Submitter};
+use syncarp_sweep::Sweep;
 
 use crate::args::VerifyArgs;
 use crate::output::{print, print_json, table};
-use crate::registries::Registries;
 use crate::report::{Failure, Outcome};
-use crate::submit::submit;
 
 /// Verifies a sweep.
 ///
@@ -17,10 +18,11 @@ use crate::submit::submit;
 /// Where the sweep or the command line is wrong, or the engine fails as a whole.
 pub(crate) fn verify(args: &VerifyArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
-    let planner = registries.planner(&args.placing)?;
+    let planner = args.placing.planner(&registries)?;
     let devices = args.placing.devices()?;
-    let submitted = submit(&args.sweep, &registries)?;
-    let trials = &submitted.trials;
+    let sweep = Sweep::load(&args.sweep)?;
+    let submitted = Submitter::new(&registries).submit(&sweep)?;
+    let trials: Vec<Trial> = submitted.into_iter().map(|s| s.trial).collect();
     let mut engine = registries.engine();
     let mut tell = |at: usize| {
         let (name, of) = (&trials[at].submission.name, trials.len());
@@ -29,7 +31,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<Outcome, Failure> {
     };
     let verify = syncarp_runtime::verify::verify;
     let differences = verify(
-        trials,
+        &trials,
         &devices,
         &planner,
         &mut engine,

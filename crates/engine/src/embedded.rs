@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use syncarp_pass::PassRegistry;
 
-use crate::engine::{Engine, Event, Job, Sink};
+use crate::engine::{Budget, Engine, Event, Job, Sink};
 use crate::error::EngineError;
 use crate::kernel::KernelRegistry;
 use crate::requests::Requests;
@@ -21,6 +22,8 @@ pub struct Embedded {
     kernels: Arc<KernelRegistry>,
     passes: Arc<PassRegistry>,
     pipeline: String,
+    /// Training steps of a model that are left, where they are limited.
+    budget: Option<Arc<AtomicU64>>,
     running: BTreeMap<u32, (Arc<Requests>, JoinHandle<()>)>,
 }
 
@@ -32,8 +35,16 @@ impl Embedded {
             kernels,
             passes,
             pipeline,
+            budget: None,
             running: BTreeMap::new(),
         }
+    }
+
+    /// Counts down from so many training steps of a model, an epoch of a model at a time.
+    #[must_use]
+    pub fn with_budget(mut self, steps: u64) -> Self {
+        self.budget = Some(Arc::new(AtomicU64::new(steps)));
+        self
     }
 
     /// Takes another pipeline to ready assemblies; it must contain `differentiate`.
@@ -50,8 +61,19 @@ impl Engine for Embedded {
         let requests = Arc::new(Requests::default());
         let (kernels, passes) = (self.kernels.clone(), self.passes.clone());
         let (pipeline, asked, id) = (self.pipeline.clone(), requests.clone(), job.id);
+        let budget = self.budget.clone();
         let thread = std::thread::spawn(move || {
-            let tell = |event| sink(id, event);
+            let spent = Mutex::new(vec![0; job.evaluators.len()]);
+            let tell = |event| {
+                if let (Some(budget), Event::Epoch { model, report }) = (&budget, &event) {
+                    let mut spent = spent.lock().unwrap_or_else(PoisonError::into_inner);
+                    let before = std::mem::replace(&mut spent[*model], report.step);
+                    let steps = report.step.saturating_sub(before);
+                    let less = |left: u64| Some(left.saturating_sub(steps));
+                    let _ = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+                }
+                sink(id, event);
+            };
             let run = || -> Result<(), EngineError> {
                 Training::new(&job, &kernels, &passes, &pipeline)?.run(&tell, &asked)
             };
@@ -78,6 +100,11 @@ impl Engine for Embedded {
         if let Some((requests, _)) = self.running.get(&job) {
             requests.ask_stop();
         }
+    }
+
+    fn budget(&self) -> Budget {
+        let left = |steps: &Arc<AtomicU64>| Budget::Steps(steps.load(Ordering::Relaxed));
+        self.budget.as_ref().map_or(Budget::Unlimited, left)
     }
 }
 

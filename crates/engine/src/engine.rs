@@ -136,6 +136,23 @@ pub enum Event {
 /// Takes an engine's events: the job's id and the event. Called from the engine's threads.
 pub type Sink = Arc<dyn Fn(u32, Event) + Send + Sync>;
 
+/// How much an engine may still compute. It is for whoever submits models to ask and to heed; what
+/// was started is trained to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// As much as one likes.
+    Unlimited,
+    /// So many more training steps of a model.
+    Steps(u64),
+}
+
+impl Budget {
+    /// Whether nothing is left.
+    pub fn is_exhausted(self) -> bool {
+        self == Budget::Steps(0)
+    }
+}
+
 /// What executes assemblies.
 pub trait Engine: Send {
     /// Begins to run a job and returns; what happens is told to the sink.
@@ -146,4 +163,9 @@ pub trait Engine: Send {
 
     /// Asks that a running job be stopped as a whole.
     fn stop(&mut self, job: u32);
+
+    /// How much it may still compute.
+    fn budget(&self) -> Budget {
+        Budget::Unlimited
+    }
 }

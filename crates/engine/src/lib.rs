@@ -22,7 +22,7 @@ mod team;
 mod train;
 
 pub use embedded::{ASSEMBLY_PIPELINE, Embedded};
-pub use engine::{Engine, EpochReport, Event, Job, NamedTensor, Sink, Snapshot};
+pub use engine::{Budget, Engine, EpochReport, Event, Job, NamedTensor, Sink, Snapshot};
 pub use error::EngineError;
 pub use evaluate::{Results, Tensor, evaluate};
 pub use real::Real;

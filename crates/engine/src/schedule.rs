@@ -62,10 +62,7 @@ pub(crate) fn schedule(graph: &Graph, bindings: &Bindings, threads: &[usize]) ->
             schedule.once.push(node);
             continue;
         }
-        let device = graph
-            .device(node)
-            .map_or(0, |d| d.index())
-            .min(threads.len() - 1);
+        let device = team(graph, node).min(threads.len() - 1);
         let set = graph.provenance_id(node);
         let group = *group_of_set.entry((device, set)).or_insert_with(|| {
             let next = groups.len() as u32;
@@ -100,6 +97,14 @@ pub(crate) fn schedule(graph: &Graph, bindings: &Bindings, threads: &[usize]) ->
     schedule
 }
 
+/// The device whose threads run a node. Nothing runs in the host's memory: what copies from there
+/// is run by whom it copies to.
+fn team(graph: &Graph, node: Node) -> usize {
+    let to = || graph.attrs(node).int("to")?.try_into().ok();
+    let device = graph.device(node);
+    device.and_then(|d| d.index().or_else(to)).unwrap_or(0)
+}
+
 /// Gives each level's strands to the threads of their devices, dearest first to the least loaded
 /// (Graham's longest processing time first).
 fn deal(strands: &mut [Strand], threads: &[usize]) {
@@ -125,5 +130,51 @@ fn deal(strands: &mut [Strand], threads: &[usize]) {
             load[thread] += strands[*i].cost;
             strands[*i].thread = thread;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use syncarp_diag::Source;
+    use syncarp_ir::{TRAIN, parse};
+
+    use super::*;
+
+    /// Inputs in the host's memory: each device's threads fetch what they read, in the strand that
+    /// reads it, so that no level is waited for.
+    #[test]
+    fn copies_from_the_host_run_where_they_go() {
+        let text = r#"syncarp 1
+model m0 "a" {}
+model m1 "b" {}
+graph "train" {
+  x = input {model=m0, name="x", dtype=f32, dims=dims[n, 4]} on host @m0, m1
+  x0 = to_device x {to=0} on host @m0
+  x1 = to_device x {to=1} on host @m1
+  y0 = relu x0 on dev0 @m0
+  y1 = relu x1 on dev1 @m1
+  result m0 "y" = y0
+  result m1 "y" = y1
+}
+"#;
+        let ops = Arc::new(syncarp_ops::standard());
+        let plan = parse(&Source::new("t", text), &ops).unwrap();
+        let graph = plan.graph(TRAIN).unwrap();
+        let schedule = schedule(graph, &Bindings::from([("n".into(), 8)]), &[2, 1]);
+        assert_eq!(schedule.levels, 1);
+        let strands: Vec<(usize, usize, Vec<usize>)> = schedule
+            .strands
+            .iter()
+            .map(|s| {
+                (
+                    s.device,
+                    s.thread,
+                    s.nodes.iter().map(|n| n.index()).collect(),
+                )
+            })
+            .collect();
+        assert_eq!(strands, [(0, 0, vec![1, 3]), (1, 2, vec![2, 4])]);
     }
 }

@@ -43,6 +43,14 @@ pub struct Evaluator {
 pub const CLIP_NORM: &str = "clip_norm";
 
 impl Evaluator {
+    /// A text that says all of it, numbers to the last bit: equal texts, equal evaluators. Losses,
+    /// metrics, optimizers and schedules are told apart by what they print as [`Debug`].
+    ///
+    /// [`Debug`]: std::fmt::Debug
+    pub fn key(&self) -> String {
+        format!("{self:?}")
+    }
+
     /// The names of the coefficients of a step, the optimizer's first.
     pub fn coefficient_names(&self) -> Vec<&'static str> {
         let mut names = self.optimizer.coefficients().to_vec();
@@ -55,5 +63,68 @@ impl Evaluator {
         let rate = self.schedule.rate(self.optimizer.rate(), at);
         self.optimizer.values(at.step, rate, out);
         out.extend(self.clip_norm);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluator(change: impl FnOnce(&mut Evaluator)) -> String {
+        let registry = EvaluatorRegistry::standard();
+        let lr = ("lr".to_owned(), OptionValue::Number(0.1));
+        let mut evaluator = Evaluator {
+            loss: registry.loss("cross-entropy", &[]).unwrap(),
+            metrics: vec![registry.metric("accuracy", &[]).unwrap()],
+            optimizer: registry.optimizer("sgd", &[lr]).unwrap(),
+            schedule: registry.schedule("cosine", &[]).unwrap(),
+            clip_norm: None,
+            epochs: 3,
+            seed: 0,
+        };
+        change(&mut evaluator);
+        evaluator.key()
+    }
+
+    #[test]
+    fn a_key_tells_every_setting_apart() {
+        let registry = EvaluatorRegistry::standard();
+        let option = |name: &str, value: f64| (name.to_owned(), OptionValue::Number(value));
+        let mut keys = vec![
+            evaluator(|_| {}),
+            evaluator(|e| e.seed = 1),
+            evaluator(|e| e.epochs = 4),
+            evaluator(|e| e.clip_norm = Some(1.0)),
+            evaluator(|e| e.metrics.clear()),
+            evaluator(|e| e.loss = registry.loss("mse", &[]).unwrap()),
+            evaluator(|e| {
+                let smoothing = [option("label-smoothing", 0.1)];
+                e.loss = registry.loss("cross-entropy", &smoothing).unwrap();
+            }),
+            evaluator(|e| {
+                let near = [option("lr", 0.1 + f64::EPSILON / 8.0)];
+                e.optimizer = registry.optimizer("sgd", &near).unwrap();
+            }),
+            evaluator(|e| {
+                let decayed = [option("lr", 0.1), option("weight-decay", 0.5)];
+                e.optimizer = registry.optimizer("sgd", &decayed).unwrap();
+            }),
+            evaluator(|e| e.optimizer = registry.optimizer("adam", &[option("lr", 0.1)]).unwrap()),
+            evaluator(|e| e.optimizer = registry.optimizer("adamw", &[option("lr", 0.1)]).unwrap()),
+            evaluator(|e| {
+                e.schedule = registry
+                    .schedule("cosine", &[option("warmup", 1.0)])
+                    .unwrap();
+            }),
+        ];
+        assert_eq!(
+            keys[0],
+            evaluator(|_| {}),
+            "equal evaluators have equal keys"
+        );
+        let all = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), all, "{keys:#?}");
     }
 }

@@ -8,7 +8,8 @@ use syncarp_ir::{Attrs, BuildError, GraphBuilder, Value};
 use crate::options::{OptionError, Options};
 use crate::registry::{EvaluatorRegistry, RegisterError};
 
-/// A loss.
+/// A loss. What it prints as `Debug` must say every setting, since evaluators are
+/// compared by that.
 pub trait Loss: Debug + Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;

@@ -8,7 +8,8 @@ use syncarp_ir::{Attrs, BuildError, GraphBuilder, Value};
 use crate::loss::like;
 use crate::registry::{EvaluatorRegistry, RegisterError};
 
-/// A metric over a part of a data set.
+/// A metric over a part of a data set. What it prints as `Debug` must say every setting, since evaluators are
+/// compared by that.
 pub trait Metric: Debug + Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;

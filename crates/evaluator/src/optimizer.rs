@@ -8,7 +8,8 @@ use syncarp_ir::{Attrs, BuildError, GraphBuilder, Value};
 
 use crate::registry::{EvaluatorRegistry, RegisterError};
 
-/// An optimizer.
+/// An optimizer. What it prints as `Debug` must say every setting, since evaluators are
+/// compared by that.
 pub trait Optimizer: Debug + Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;

@@ -28,7 +28,8 @@ impl Progress {
     }
 }
 
-/// A schedule.
+/// A schedule. What it prints as `Debug` must say every setting, since evaluators are
+/// compared by that.
 pub trait Schedule: Debug + Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;

@@ -17,7 +17,12 @@ pub struct LayerContext<'c, 'a> {
     pub args: ArgReader<'a>,
     pub(crate) draft: &'c mut Draft<'a>,
     pub(crate) kind: &'a Spanned<String>,
+    /// Where this application stands in the model.
     pub(crate) path: &'c str,
+    /// Where the layer's parameters stand: as a rule the same.
+    pub(crate) owner: &'c str,
+    /// Whether the layer is applied again, so that its parameters are there already.
+    pub(crate) again: bool,
     pub(crate) input: Value,
     pub(crate) inits: Inits<'a>,
 }
@@ -195,8 +200,8 @@ impl<'a> LayerContext<'_, 'a> {
         self.emit1("constant", &[], attrs)
     }
 
-    /// A parameter of this layer, drawn from what `init` declares for it, or else from `default`,
-    /// by the stream of its path.
+    /// A parameter of this layer; the same one where the layer is applied again. It is drawn from what
+    /// `init` declares for it, or else from `default`, by the stream of its path.
     ///
     /// # Errors
     /// Where the declared initialiser does not fit, or the name is taken.
@@ -213,7 +218,8 @@ impl<'a> LayerContext<'_, 'a> {
             .1)
     }
 
-    /// A buffer of this layer, every element of it this number at first.
+    /// A buffer of this layer, every element of it this number at first. Where the layer is applied
+    /// again, the value is the one that it had last.
     ///
     /// # Errors
     /// Where the name is taken.
@@ -241,7 +247,12 @@ impl<'a> LayerContext<'_, 'a> {
         kind: StateKind,
         distribution: Distribution,
     ) -> Result<(State, Value), Located> {
-        let path = join(self.path, name);
+        let path = join(self.owner, name);
+        if self.again {
+            let known = self.draft.known_state(&path);
+            let lost = || self.error(format!("has no state `{path}` that could be used again"));
+            return known.ok_or_else(lost);
+        }
         if !self.draft.claim(&path) {
             return Err(self.error(format!("`{path}` is the path of something else already")));
         }
@@ -253,7 +264,7 @@ impl<'a> LayerContext<'_, 'a> {
 
     /// Gives a buffer its next value.
     pub fn update(&mut self, state: State, value: Value) {
-        self.draft.updates.push((state, value));
+        self.draft.update(state, value);
     }
 
     /// Emits a dropout. `name` is its own step of the path, where the layer has more to it than
@@ -262,12 +273,13 @@ impl<'a> LayerContext<'_, 'a> {
     /// # Errors
     /// Where it does not type.
     pub fn dropout(&mut self, x: Value, p: f64, name: Option<&str>) -> Result<Value, Located> {
-        let path = name.map_or_else(|| self.path.to_owned(), |name| join(self.path, name));
+        let under = |path: &str| name.map_or_else(|| path.to_owned(), |name| join(path, name));
+        let (path, owner) = (under(self.path), under(self.owner));
         let dtype = self.ty_of(x).dtype.unwrap_or(DType::F32);
         let emitted = self.draft.at(&path, |draft| {
             let step = draft.step()?;
             let p = draft.b.constant(dtype, p)?;
-            let stream = StreamKey::unbound(path.as_str(), 0);
+            let stream = draft.stream(&owner);
             draft.b.emit(
                 "dropout",
                 &[x, p, step],

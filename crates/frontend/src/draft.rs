@@ -6,7 +6,7 @@ use syncarp_diag::Source;
 use syncarp_ir::core_ops::{INPUT, STATE, STEP_INPUT};
 use syncarp_ir::{
     Attrs, BuildError, DType, Dim, GraphBuilder, Initial, Model, ModelEntry, OutputKey, Plan, Role,
-    State, StateEntry, StateKind, TRAIN, TensorType, Value,
+    State, StateEntry, StateKind, StreamKey, TRAIN, TensorType, Value,
 };
 
 use crate::error::FrontendError;
@@ -23,11 +23,17 @@ pub(crate) struct Draft<'a> {
     pub plan: Plan,
     /// The sweep's text, which places point into.
     pub source: &'a Source,
-    /// Next values of buffers, in the order in which the model computes them.
-    pub updates: Vec<(State, Value)>,
+    /// Next values of buffers, in the order in which the model first computes them.
+    updates: Vec<(State, Value)>,
+    /// For each state that is updated, its place among the updates.
+    updated: BTreeMap<State, usize>,
     columns: Columns<'a>,
     inputs: BTreeMap<String, Value>,
     paths: HashSet<String>,
+    /// States that layers made, by path, each with the value that is read of it.
+    states: BTreeMap<String, (State, Value)>,
+    /// For each path with a random op, how many there are.
+    streams: BTreeMap<String, u32>,
 }
 
 impl<'a> Draft<'a> {
@@ -45,9 +51,12 @@ impl<'a> Draft<'a> {
             plan,
             source,
             updates: Vec::new(),
+            updated: BTreeMap::new(),
             columns,
             inputs: BTreeMap::new(),
             paths: HashSet::new(),
+            states: BTreeMap::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -87,6 +96,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The columns that are no target, in order.
+    pub fn columns_but_target(&self) -> Vec<String> {
+        let inputs = self.columns.iter().filter(|(name, ..)| name != "y");
+        inputs.map(|(name, ..)| name.clone()).collect()
+    }
+
     /// Whether the data has such a column.
     pub fn has_column(&self, name: &str) -> bool {
         self.columns.iter().any(|(n, ..)| n == name)
@@ -99,6 +114,18 @@ impl<'a> Draft<'a> {
             let mut shape = vec![Dim::symbol("n")];
             shape.extend(dims.iter().copied().map(Dim::Known));
             attrs = attrs.with("dtype", *dtype).with("dims", shape);
+        }
+        self.source_node(name, attrs)
+    }
+
+    /// An input of this type, made once, whatever the data.
+    pub fn input_of(&mut self, name: &str, ty: &TensorType) -> Result<Value, BuildError> {
+        let mut attrs = Attrs::new().with("model", Self::model()).with("name", name);
+        if let Some(dtype) = ty.dtype {
+            attrs.set("dtype", dtype);
+        }
+        if let Some(dims) = ty.dims() {
+            attrs.set("dims", dims);
         }
         self.source_node(name, attrs)
     }
@@ -139,7 +166,40 @@ impl<'a> Draft<'a> {
             initial,
         };
         let state = self.plan.add_state(Self::model(), path, entry);
-        Ok((state, self.read(path, state)?))
+        let value = self.read(path, state)?;
+        self.states.insert(path.to_owned(), (state, value));
+        Ok((state, value))
+    }
+
+    /// A state that a layer made, and the value that it has by now: what is read of it, or what it
+    /// became if it was updated since.
+    pub fn known_state(&self, path: &str) -> Option<(State, Value)> {
+        let (state, read) = *self.states.get(path)?;
+        Some((state, self.latest(state).unwrap_or(read)))
+    }
+
+    /// What a state became, if it was updated.
+    pub fn latest(&self, state: State) -> Option<Value> {
+        let place = self.updated.get(&state)?;
+        Some(self.updates[*place].1)
+    }
+
+    /// Gives a buffer its next value; of several the last one counts.
+    pub fn update(&mut self, state: State, value: Value) {
+        match self.updated.get(&state) {
+            Some(place) => self.updates[*place].1 = value,
+            None => {
+                self.updated.insert(state, self.updates.len());
+                self.updates.push((state, value));
+            }
+        }
+    }
+
+    /// The stream of a random op of this path: the first occurrence, then the next, and so on.
+    pub fn stream(&mut self, path: &str) -> StreamKey {
+        let count = self.streams.entry(path.to_owned()).or_default();
+        *count += 1;
+        StreamKey::unbound(path, *count - 1)
     }
 
     /// Reads a state.
@@ -155,15 +215,17 @@ impl<'a> Draft<'a> {
         })
     }
 
-    /// The plan, with this value as the model's result.
-    pub fn finish(self, output: Value) -> Plan {
+    /// The plan, with these values as the model's results.
+    pub fn finish(self, results: &[(&str, Value)]) -> Plan {
         let Draft {
             mut b,
             mut plan,
             updates,
             ..
         } = self;
-        b.output(OutputKey::Result(Self::model(), "output".into()), output);
+        for (name, value) in results {
+            b.output(OutputKey::Result(Self::model(), (*name).into()), *value);
+        }
         for (state, value) in updates {
             b.output(OutputKey::Update(state), value);
         }

@@ -27,6 +27,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod apply;
+mod aten;
 mod context;
 mod draft;
 mod error;
@@ -35,6 +37,7 @@ mod freeze;
 mod init;
 mod layers;
 mod lower;
+pub mod nni;
 mod part_file;
 mod registry;
 mod text;
@@ -44,6 +47,6 @@ pub use context::LayerContext;
 pub use error::FrontendError;
 pub use init::{torch_uniform, xavier_uniform};
 pub use lower::{Frontend, lower_model};
-pub use registry::{Argument, Layer, LayerError, LayerFn, LayerRegistry};
+pub use registry::{Argument, Layer, LayerError, LayerFn, LayerRegistry, Only};
 pub use text::{load_text, save_text};
 pub use weights::{content_hash, load_weights, save_weights};

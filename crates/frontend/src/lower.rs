@@ -11,11 +11,12 @@ use syncarp_ir::{
 };
 use syncarp_sweep::{Args, Join, LayerNode, ModelSpec, Part, PartBody, Spanned};
 
-use crate::context::{LayerContext, join};
+use crate::apply::Application;
+use crate::context::join;
 use crate::draft::{Draft, MODEL};
 use crate::error::{FrontendError, suggest};
 use crate::freeze::{self, Frozen};
-use crate::init::Inits;
+use crate::nni::{ModelFile, NoteKind};
 use crate::part_file;
 use crate::registry::{Layer, LayerRegistry};
 use crate::text::load_text;
@@ -28,7 +29,18 @@ const MAX_BRANCHES: usize = 10_000;
 pub struct Frontend {
     ops: Arc<OpRegistry>,
     layers: LayerRegistry,
-    files: Mutex<BTreeMap<PathBuf, Arc<Plan>>>,
+    files: Mutex<BTreeMap<PathBuf, File>>,
+    /// What files became that are lowered anew for other types of their inputs.
+    lowered: Mutex<BTreeMap<(PathBuf, String), Arc<Plan>>>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug)]
+enum File {
+    /// A text form.
+    Plan(Arc<Plan>),
+    /// A model in NNI's JSON, which is lowered once the types of its inputs are known.
+    Nni(Arc<ModelFile>),
 }
 
 impl Frontend {
@@ -38,6 +50,7 @@ impl Frontend {
             ops,
             layers,
             files: Mutex::default(),
+            lowered: Mutex::default(),
         }
     }
 
@@ -85,7 +98,11 @@ impl Frontend {
             }
             let nodes = draft.b.graph().len();
             let states = draft.plan.models[MODEL].states.len();
-            value = self.part(&mut draft, part, &prefix, value, base_dir)?;
+            let incoming = Incoming {
+                value,
+                is_data: place == 0,
+            };
+            value = self.part(&mut draft, part, &prefix, incoming, base_dir)?;
             frozen.push(Frozen {
                 part,
                 prefix,
@@ -93,7 +110,7 @@ impl Frontend {
                 states: states..draft.plan.models[MODEL].states.len(),
             });
         }
-        let mut plan = draft.finish(value);
+        let mut plan = draft.finish(&[("output", value)]);
         freeze::apply(&mut plan, &frozen, source).map_err(FrontendError::Sweep)?;
         if cfg!(debug_assertions) {
             let violations = verify(&plan);
@@ -110,7 +127,7 @@ impl Frontend {
         draft: &mut Draft<'a>,
         part: &'a Part,
         prefix: &str,
-        input: Value,
+        input: Incoming,
         base_dir: &Path,
     ) -> Result<Value, FrontendError> {
         match &part.body {
@@ -120,40 +137,91 @@ impl Frontend {
                     layers: &self.layers,
                 };
                 lists
-                    .list(layers, prefix, input)
+                    .list(layers, prefix, input.value)
                     .map_err(FrontendError::Sweep)
             }
             PartBody::File(file) => {
                 let wrong = |message: String| {
                     FrontendError::Sweep(Located::new(draft.source, file.span.clone(), message))
                 };
-                let plan = self
-                    .file(&base_dir.join(&file.value))
-                    .map_err(|error| match error {
-                        FrontendError::File { .. } => wrong(error.to_string()),
-                        other => other,
-                    })?;
+                let path = base_dir.join(&file.value);
+                let read = self.file(&path).map_err(|error| match error {
+                    FrontendError::File { .. } => wrong(error.to_string()),
+                    other => other,
+                })?;
                 let name = &file.value;
-                let located = |message| format!("`{name}`: {message}");
                 let source = draft.source;
-                part_file::append(draft, &plan, prefix, input).map_err(|message| {
-                    let place = Located::new(source, file.span.clone(), located(message));
-                    FrontendError::Sweep(place)
-                })
+                let mistake = |message| {
+                    let message = format!("`{name}`: {message}");
+                    FrontendError::Sweep(Located::new(source, file.span.clone(), message))
+                };
+                let names = match &read {
+                    File::Plan(plan) => part_file::inputs(plan).map_err(mistake)?,
+                    File::Nni(model) => model.inputs(),
+                };
+                let inputs = part_file::assign(draft, names, input).map_err(mistake)?;
+                let plan = match read {
+                    File::Plan(plan) => plan,
+                    File::Nni(model) => self.nni(&path, &model, draft, &inputs)?,
+                };
+                part_file::append(draft, &plan, prefix, &inputs).map_err(mistake)
             }
         }
     }
 
-    fn file(&self, path: &Path) -> Result<Arc<Plan>, FrontendError> {
-        // A plan is entered whole or not at all, so a panic of another thread leaves no half.
+    fn file(&self, path: &Path) -> Result<File, FrontendError> {
+        // A file is entered whole or not at all, so a panic of another thread leaves no half.
         let files = || self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = files().get(path) {
+        if let Some(file) = files().get(path) {
+            return Ok(file.clone());
+        }
+        let file = match path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            true => File::Nni(Arc::new(ModelFile::read(path)?)),
+            false => File::Plan(Arc::new(load_text(path, &self.ops)?)),
+        };
+        files().insert(path.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    /// A model in NNI's JSON for inputs of the types that these values have.
+    fn nni(
+        &self,
+        path: &Path,
+        model: &ModelFile,
+        draft: &Draft<'_>,
+        inputs: &[(String, Value)],
+    ) -> Result<Arc<Plan>, FrontendError> {
+        let types = inputs
+            .iter()
+            .map(|(name, value)| (&**name, draft.b.ty(*value).clone()));
+        let types: Vec<(&str, TensorType)> = types.collect();
+        let shown: Vec<String> = types.iter().map(|(_, ty)| ty.to_string()).collect();
+        let key = (path.to_owned(), shown.join(" "));
+        let lowered = || self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = lowered().get(&key) {
             return Ok(plan.clone());
         }
-        let plan = Arc::new(load_text(path, &self.ops)?);
-        files().insert(path.to_owned(), plan.clone());
+        let imported = model.lower("part", &self.ops, &self.layers, &types)?;
+        // A sweep trains its models, and nobody can train what nobody knows.
+        let mut notes = imported.notes.into_iter();
+        if let Some(note) = notes.find(|note| note.kind == NoteKind::Unknown) {
+            return Err(FrontendError::Text(note.place));
+        }
+        let plan = Arc::new(imported.plan);
+        lowered().insert(key, plan.clone());
         Ok(plan)
     }
+}
+
+/// What comes into a part.
+#[derive(Clone, Copy)]
+pub(crate) struct Incoming {
+    pub value: Value,
+    /// Whether it is a column of the data as it is.
+    pub is_data: bool,
 }
 
 /// Lowers one model; see [`Frontend::lower`], which is faster for many.
@@ -226,31 +294,15 @@ impl<'a> Lists<'_, 'a> {
             let error = Located::new(self.draft.source, kind.span.clone(), message);
             return Err(error.with_help(suggest(&kind.value, "layers", &known)));
         };
-        let source = self.draft.source;
-        check_arguments(layer, kind, args, source)?;
-        let mut reader = args.reader(source, &kind.value);
-        if let Some(first) = layer.arguments().first() {
-            reader = reader.positional(first.names[0]);
-        }
-        let init = match layer.arguments().iter().find(|a| a.names.contains(&"init")) {
-            Some(argument) => reader.value_opt(argument)?,
-            None => None,
+        let application = Application {
+            layer,
+            kind,
+            args,
+            path,
+            owner: path,
+            again: false,
         };
-        self.draft.at(path, |draft| {
-            let inits = Inits::new(init, source);
-            let mut cx = LayerContext {
-                args: reader,
-                draft,
-                kind,
-                path,
-                input,
-                inits,
-            };
-            let value = layer.lower(&mut cx)?;
-            cx.inits.finish(&kind.value)?;
-            cx.args.finish()?;
-            Ok(value)
-        })
+        application.emit(self.draft, input)
     }
 
     /// Lists that all take the same value, joined.
@@ -329,31 +381,4 @@ fn fold(
     rest.iter().try_fold(first, |sum, value| {
         draft.b.emit1(op, &[sum, *value], Attrs::new())
     })
-}
-
-/// Checks that every argument is one that the layer declares, before any is read: a slip of the pen
-/// is better told as such than as the absence of what was meant.
-fn check_arguments(
-    layer: &dyn Layer,
-    kind: &Spanned<String>,
-    args: &Args,
-    source: &Source,
-) -> Result<(), Located> {
-    let plain = |name: &str| name.replace('_', "-");
-    let known: Vec<&str> = layer
-        .arguments()
-        .iter()
-        .flat_map(|a| a.names)
-        .copied()
-        .collect();
-    let what = format!("arguments of `{}`", kind.value);
-    for (name, _) in args.named.iter() {
-        if known.iter().any(|k| plain(k) == plain(&name.value)) {
-            continue;
-        }
-        let message = format!("`{}` has no argument `{}`", kind.value, name.value);
-        let error = Located::new(source, name.span.clone(), message);
-        return Err(error.with_help(suggest(&name.value, &what, &known)));
-    }
-    Ok(())
 }

@@ -8,19 +8,10 @@ use syncarp_ir::{
 
 use crate::context::join;
 use crate::draft::{Draft, MODEL};
+use crate::lower::Incoming;
 
-/// Appends the graph of a plan of one model. Its first input becomes `input`, its states get
-/// `prefix` before their paths, and its first result is given back. Losses, metrics and other
-/// results are left out.
-///
-/// # Errors
-/// A message that says what about the file does not fit.
-pub(crate) fn append(
-    draft: &mut Draft<'_>,
-    plan: &Plan,
-    prefix: &str,
-    input: Value,
-) -> Result<Value, String> {
+/// The graph of a plan of one model that is appended, and the result of it that is given back.
+fn parts(plan: &Plan) -> Result<(&Graph, Value), String> {
     if plan.models.len() != 1 {
         return Err(format!(
             "has {} models; a part is one model",
@@ -39,15 +30,92 @@ pub(crate) fn append(
     let is_result = |key: &OutputKey| matches!(key, OutputKey::Result(..));
     let result = graph.outputs().iter().find(|output| is_result(&output.key));
     let result = result.ok_or("gives back no result")?.value;
+    Ok((graph, result))
+}
+
+/// The names of the inputs that the graph of a plan reads, in order of first appearance.
+///
+/// # Errors
+/// A message that says what about the file does not fit.
+pub(crate) fn inputs(plan: &Plan) -> Result<Vec<String>, String> {
+    let (graph, result) = parts(plan)?;
     let keep = kept(graph, result);
-    let first = first_input(graph, &keep)?;
+    let mut names: Vec<String> = Vec::new();
+    for node in graph.nodes().filter(|node| keep[node.index()]) {
+        if let Some(name) = data_input(graph, node)
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    match names.is_empty() {
+        true => Err("reads no input".to_owned()),
+        false => Ok(names),
+    }
+}
+
+/// What each input of a file is. A single one is the incoming value. Of several, those that are
+/// called like a column of the data are that column, and the others take the columns that are left,
+/// in order; but where other parts come before, the first is what comes from them.
+///
+/// # Errors
+/// A message that names an input for which there is no column.
+pub(crate) fn assign(
+    draft: &mut Draft<'_>,
+    names: Vec<String>,
+    incoming: Incoming,
+) -> Result<Vec<(String, Value)>, String> {
+    let Some(first) = names.first().cloned() else {
+        return Err("reads no input".to_owned());
+    };
+    let alone = names.len() == 1;
+    let takes_incoming = |name: &str| alone || (!incoming.is_data && name == first);
+    let mut left = draft.columns_but_target();
+    left.retain(|column| !names.contains(column));
+    if !incoming.is_data {
+        // What the model begins with is that column already.
+        let begins = draft.first_input().map_err(|error| error.to_string())?;
+        left.retain(|column| *column != begins);
+    }
+    let mut left = left.into_iter();
+    let mut inputs = Vec::with_capacity(names.len());
+    for name in names {
+        let value = if takes_incoming(&name) {
+            incoming.value
+        } else {
+            let column = match draft.has_column(&name) {
+                true => Some(name.clone()),
+                false => left.next(),
+            };
+            let column =
+                column.ok_or_else(|| format!("reads `{name}`, which the data does not have"))?;
+            draft.input(&column).map_err(|error| error.to_string())?
+        };
+        inputs.push((name, value));
+    }
+    Ok(inputs)
+}
+
+/// Appends the graph of a plan of one model. `inputs` are what its inputs become, its states get
+/// `prefix` before their paths, and its first result is given back. Losses, metrics and other
+/// results are left out: a model is judged by one result.
+///
+/// # Errors
+/// A message that says what about the file does not fit.
+pub(crate) fn append(
+    draft: &mut Draft<'_>,
+    plan: &Plan,
+    prefix: &str,
+    inputs: &[(String, Value)],
+) -> Result<Value, String> {
+    let (graph, result) = parts(plan)?;
+    let keep = kept(graph, result);
     let states = copy_states(draft, plan, graph, &keep, prefix)?;
     let mut copy = Copy {
         draft,
         graph,
         prefix,
-        first,
-        input,
+        inputs,
         states: &states,
     };
     let mut values: Vec<Option<Value>> = vec![None; graph.value_count()];
@@ -63,7 +131,7 @@ pub(crate) fn append(
         if let (OutputKey::Update(state), Some(value)) = (&output.key, values[output.value.index()])
             && let Some(state) = states[state.index()]
         {
-            draft.updates.push((state, value));
+            draft.update(state, value);
         }
     }
     values[result.index()].ok_or_else(|| "gives back no result".to_owned())
@@ -89,19 +157,13 @@ fn kept(graph: &Graph, result: Value) -> Vec<bool> {
     keep
 }
 
-/// The name of an input that data gives; none for other nodes and the number of the step.
+/// The name of an input that data gives; none for other nodes, the number of the step and what an
+/// evaluator gives.
 fn data_input(graph: &Graph, node: Node) -> Option<&str> {
-    let name = graph
-        .attrs(node)
-        .str("name")
-        .filter(|_| graph.op_name(node) == INPUT)?;
-    (**name != *STEP_INPUT).then_some(name)
-}
-
-fn first_input<'g>(graph: &'g Graph, keep: &[bool]) -> Result<&'g str, String> {
-    let mut inputs = graph.nodes().filter(|node| keep[node.index()]);
-    let first = inputs.find_map(|node| data_input(graph, node));
-    first.ok_or_else(|| "reads no input".to_owned())
+    let attrs = graph.attrs(node);
+    let name = attrs.str("name").filter(|_| graph.op_name(node) == INPUT)?;
+    let data = **name != *STEP_INPUT && attrs.bool("coefficient") != Some(true);
+    data.then_some(name)
 }
 
 /// Enters those states that the graph still reads; for each state of the plan its new one.
@@ -182,8 +244,7 @@ struct Copy<'c, 'a, 'g> {
     draft: &'c mut Draft<'a>,
     graph: &'g Graph,
     prefix: &'c str,
-    first: &'g str,
-    input: Value,
+    inputs: &'c [(String, Value)],
     states: &'c [Option<State>],
 }
 
@@ -229,11 +290,11 @@ impl Copy<'_, '_, '_> {
         }
         let value = match data_input(self.graph, node) {
             None => self.draft.step().map_err(|error| error.to_string())?,
-            Some(name) if name == self.first => self.input,
-            Some(name) if self.draft.has_column(name) => {
-                self.draft.input(name).map_err(|error| error.to_string())?
+            Some(name) => {
+                let found = self.inputs.iter().find(|(known, _)| known == name);
+                let (_, value) = found.ok_or_else(|| format!("reads `{name}` as well"))?;
+                *value
             }
-            Some(name) => return Err(format!("reads `{name}`, which the data does not have")),
         };
         let given = self.draft.b.ty(value);
         if given.meet(ty).is_none() {

@@ -20,6 +20,26 @@ pub struct Argument {
     pub default: Option<&'static str>,
     /// What it means.
     pub doc: &'static str,
+    /// The one value that it may have, where it is there only for models that write it down as
+    /// PyTorch has it.
+    pub only: Option<Only>,
+    /// Whether it may be written as null, which leaves it out.
+    pub null: bool,
+    /// What it is in PyTorch where it is left out, if that is another number than here.
+    pub in_torch: Option<i64>,
+}
+
+/// The one value that an argument may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Only {
+    /// Any: it changes nothing here.
+    Anything,
+    /// None but null.
+    Nothing,
+    /// This truth value.
+    Bool(bool),
+    /// This word.
+    Str(&'static str),
 }
 
 impl Argument {
@@ -29,6 +49,9 @@ impl Argument {
             names,
             default: None,
             doc,
+            only: None,
+            null: false,
+            in_torch: None,
         }
     }
 
@@ -42,6 +65,34 @@ impl Argument {
             names,
             default: Some(default),
             doc,
+            only: None,
+            null: false,
+            in_torch: None,
+        }
+    }
+
+    /// An argument of PyTorch's that may have one value alone; `doc` says why no other.
+    pub const fn only(name: &'static [&'static str], only: Only, doc: &'static str) -> Self {
+        Argument {
+            names: name,
+            default: Some("as it must be"),
+            doc,
+            only: Some(only),
+            null: matches!(only, Only::Nothing | Only::Anything),
+            in_torch: None,
+        }
+    }
+
+    /// The same argument, which may be null.
+    pub const fn or_null(self) -> Self {
+        Argument { null: true, ..self }
+    }
+
+    /// The same argument, which PyTorch has this number for where it is left out.
+    pub const fn in_torch(self, number: i64) -> Self {
+        Argument {
+            in_torch: Some(number),
+            ..self
         }
     }
 }
@@ -177,11 +228,16 @@ impl LayerRegistry {
         for layer in self.iter() {
             let names: Vec<String> = layer.names().iter().map(|n| format!("`{n}`")).collect();
             out.push_str(&format!("### {}\n\n{}\n\n", names.join(", "), layer.doc()));
-            if layer.arguments().is_empty() {
+            let mut arguments = layer
+                .arguments()
+                .iter()
+                .filter(|a| a.only.is_none())
+                .peekable();
+            if arguments.peek().is_none() {
                 continue;
             }
             out.push_str("| argument | default | meaning |\n|---|---|---|\n");
-            for argument in layer.arguments() {
+            for argument in arguments {
                 let names: Vec<String> = argument.names.iter().map(|n| format!("`{n}`")).collect();
                 let default = argument
                     .default

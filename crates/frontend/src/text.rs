@@ -21,16 +21,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// A file cannot be read; the text has a mistake, which is shown with its place, or is no sound
 /// plan; or the weights do not belong to it.
 pub fn load_text(path: &Path, ops: &Arc<OpRegistry>) -> Result<Plan, FrontendError> {
-    let bytes = read(path, MAX_BYTES)?;
-    let name = path.display().to_string();
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-        let source = Source::new(name.as_str(), text);
-        let help = "a text form is UTF-8; weights lie beside it, in safetensors";
-        FrontendError::Text(Located::new(&source, valid..valid, "not UTF-8").with_help(help))
-    })?;
-    let mut plan = parse(&Source::new(name, text), ops).map_err(FrontendError::Text)?;
+    let mut plan = parse(&read_source(path, MAX_BYTES)?, ops).map_err(FrontendError::Text)?;
     let violations = verify(&plan);
     if !violations.is_empty() {
         let violations = Violations(violations);
@@ -44,6 +35,26 @@ pub fn load_text(path: &Path, ops: &Arc<OpRegistry>) -> Result<Plan, FrontendErr
         load_weights(&mut plan, &weights)?;
     }
     Ok(plan)
+}
+
+/// Reads a file of UTF-8.
+///
+/// # Errors
+/// It cannot be read, has more bytes than these, or is something else.
+pub(crate) fn read_source(path: &Path, most: u64) -> Result<Source, FrontendError> {
+    let bytes = read(path, most)?;
+    let name = path.display().to_string();
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(name, text)),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            let source = Source::new(name, text);
+            let help = "a model is text in UTF-8; weights lie beside it, in safetensors";
+            let place = Located::new(&source, valid..valid, "not UTF-8").with_help(help);
+            Err(FrontendError::Text(place))
+        }
+    }
 }
 
 /// Writes a plan in its text form, and the data of states whose content is given, if there are

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{graph, lower, mistake, op_names, output, states, try_lower};
-use syncarp_frontend::LayerRegistry;
+use syncarp_frontend::{LayerRegistry, Only};
 use syncarp_ir::DType;
 
 /// One layer: what goes in, the layer, what comes out.
@@ -390,6 +390,7 @@ fn declared_arguments_are_read() {
     let layers = LayerRegistry::standard();
     let samples: &[(&str, DType, &[u64])] = &[
         ("rows", DType::I64, &[4]),
+        ("scale_factor", DType::F32, &[3, 4, 4]),
         ("kernel", DType::F32, &[4, 8, 8]),
         ("heads", DType::F32, &[4, 8]),
         ("", DType::F32, &[4, 8]),
@@ -397,13 +398,22 @@ fn declared_arguments_are_read() {
     for layer in layers.iter() {
         let name = layer.names()[0];
         for argument in layer.arguments() {
+            let only = match argument.only {
+                None => None,
+                Some(Only::Nothing) => continue,
+                Some(Only::Anything) => Some("2".to_owned()),
+                Some(Only::Bool(flag)) => Some(flag.to_string()),
+                Some(Only::Str(word)) => Some(format!("{word:?}")),
+            };
             for spelling in argument.names {
                 let mut args = Vec::new();
                 for other in layer.arguments() {
                     let this = other.names[0] == argument.names[0];
                     if other.default.is_none() || this {
                         let key = if this { spelling } else { &other.names[0] };
-                        args.push(format!("{key} = {}", sample(name, other.names[0])));
+                        let value = only.as_deref().filter(|_| this);
+                        let value = value.unwrap_or_else(|| sample(name, other.names[0]));
+                        args.push(format!("{key} = {value}"));
                     }
                 }
                 let all: Vec<&str> = layer
@@ -418,7 +428,7 @@ fn declared_arguments_are_read() {
                     .unwrap();
                 let dims: &[u64] = match name {
                     "conv1d" => &[4, 8],
-                    "adaptive-avg-pool2d" => &[4, 8, 8],
+                    "adaptive-avg-pool2d" | "zero-pad2d" => &[4, 8, 8],
                     _ => dims,
                 };
                 let block = format!("layers = [{{ {name} = {{ {} }} }}]", args.join(", "));
@@ -445,6 +455,68 @@ fn sample(layer: &str, argument: &str) -> &'static str {
         ("permute", "dims") => "[0, 2, 1]",
         (_, "end_dim" | "dilation" | "padding" | "dim") => "1",
         _ => "2",
+    }
+}
+
+#[test]
+fn images_grow() {
+    gives(&[3, 4, 5], "{ zero-pad2d = 2 }", "f32[n, 3, 8, 9]");
+    gives(
+        &[3, 4, 5],
+        "{ zero-pad2d = [1, 2, 3, 4] }",
+        "f32[n, 3, 11, 8]",
+    );
+    gives(&[3, 4, 5], "{ upsample = 3 }", "f32[n, 3, 12, 15]");
+    gives(
+        &[3, 4, 5],
+        "{ upsample = { factor = [1, 2.0], mode = \"nearest\" } }",
+        "f32[n, 3, 4, 10]",
+    );
+    for (layer, message) in [
+        ("{ zero-pad2d = [1, 2] }", "one number, or four"),
+        ("{ zero-pad2d = 9999999999999999 }", "is below 65536"),
+        ("{ upsample = 1.5 }", "whole number of at least 1"),
+        ("{ upsample = 0 }", "whole number of at least 1"),
+        (
+            "{ upsample = { factor = 2, mode = \"bilinear\" } }",
+            "pixels are repeated here",
+        ),
+    ] {
+        let error = mistake(layer, &[3, 4, 4]);
+        assert!(error.contains(message), "{layer}: {error}");
+    }
+    assert!(mistake("{ upsample = 2 }", &[3]).contains("expects images"));
+}
+
+#[test]
+fn what_must_be_as_it_is_cannot_be_otherwise() {
+    for (layer, message) in [
+        ("{ relu = { inplace = true } }", None),
+        ("{ batch-norm = { track_running_stats = true } }", None),
+        (
+            "{ batch-norm = { track_running_stats = false } }",
+            Some("needs running statistics"),
+        ),
+        (
+            "{ conv2d = { out = 2, kernel = 1, padding_mode = \"reflect\" } }",
+            Some("`padding_mode` of `conv2d` cannot be reflect"),
+        ),
+        (
+            "{ max-pool2d = { kernel = 2, return_indices = true } }",
+            Some("not their places"),
+        ),
+        ("{ relu = true }", Some("takes no argument without a name")),
+    ] {
+        match (
+            common::try_lower(&format!("layers = [{layer}]"), DType::F32, &[3, 4, 4]),
+            message,
+        ) {
+            (Ok(_), None) => {}
+            (Err(error), Some(message)) => {
+                assert!(error.to_string().contains(message), "{layer}: {error}");
+            }
+            (done, _) => panic!("{layer}: {:?}", done.map(|_| ())),
+        }
     }
 }
 

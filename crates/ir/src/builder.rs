@@ -218,7 +218,7 @@ impl GraphBuilder {
             results: u32::try_from(first).expect("a graph has under 2^32 values"),
             operand_count: u16::try_from(operands.len()).expect("a node has under 2^16 operands"),
             result_count: u16::try_from(types.len()).expect("a node has under 2^16 results"),
-            device: self.context.device.map_or(0, |d| d.index() as u32 + 1),
+            device: self.context.device,
         });
         graph.operands.extend_from_slice(operands);
         graph
@@ -232,7 +232,7 @@ impl GraphBuilder {
     }
 
     pub(crate) fn set_device(&mut self, node: Node, device: Option<Device>) {
-        self.graph.nodes[node.index()].device = device.map_or(0, |d| d.index() as u32 + 1);
+        self.graph.nodes[node.index()].device = device;
     }
 
     /// Emits a scalar constant.

@@ -1,5 +1,7 @@
 //! Typed indices. Each prints exactly as it stands in the text form.
 
+use std::num::NonZeroU32;
+
 macro_rules! entity {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -64,11 +66,6 @@ entity!(
     "d"
 );
 entity!(
-    /// One device of the assembly that a graph is placed on.
-    Device,
-    "dev"
-);
-entity!(
     /// An interned set of attributes.
     AttrsId,
     "attrs"
@@ -88,3 +85,70 @@ entity!(
     OpId,
     "op"
 );
+
+/// Where a node of an assembly is: on one of its devices, or in the memory of their host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Device(NonZeroU32);
+
+impl Device {
+    /// The memory of the host that the assembly's devices belong to: where inputs arrive. Nothing
+    /// is computed there.
+    pub const HOST: Device = Device(NonZeroU32::MAX);
+
+    /// The device with this index.
+    ///
+    /// # Panics
+    /// If the index does not fit; no assembly of ours is that large.
+    pub fn new(index: usize) -> Self {
+        let number = u32::try_from(index).ok().and_then(|i| i.checked_add(1));
+        let number = number.and_then(NonZeroU32::new).map(Device);
+        let fits = number.filter(|device| *device != Device::HOST);
+        fits.expect("a device's index fits 32 bits")
+    }
+
+    /// Its place in the assembly's list of devices; none for the host's memory.
+    pub fn index(self) -> Option<usize> {
+        (self != Device::HOST).then(|| self.0.get() as usize - 1)
+    }
+
+    /// What stands before the number in the text form.
+    pub const PREFIX: &'static str = "dev";
+
+    /// What the host's memory is called in the text form.
+    pub const HOST_NAME: &'static str = "host";
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.index() {
+            Some(index) => write!(f, "{}{index}", Device::PREFIX),
+            None => f.write_str(Device::HOST_NAME),
+        }
+    }
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_memory_is_no_device_of_the_list() {
+        assert_eq!(Device::HOST.index(), None);
+        assert_eq!(Device::HOST.to_string(), "host");
+        assert_eq!(Device::new(0).index(), Some(0));
+        assert_eq!(Device::new(7).to_string(), "dev7");
+        assert_eq!(size_of::<Option<Device>>(), 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "fits 32 bits")]
+    fn no_index_is_taken_for_the_host() {
+        let _ = Device::new(u32::MAX as usize - 1);
+    }
+}

@@ -24,8 +24,8 @@ pub(crate) struct NodeData {
     pub results: u32,
     pub operand_count: u16,
     pub result_count: u16,
-    /// The index of the device plus one; zero where the node is not placed.
-    pub device: u32,
+    /// None where the node is not placed.
+    pub device: Option<Device>,
 }
 
 /// One result of a node.
@@ -223,10 +223,7 @@ impl Graph {
 
     /// A node's device, once placed.
     pub fn device(&self, node: Node) -> Option<Device> {
-        self.nodes[node.index()]
-            .device
-            .checked_sub(1)
-            .map(|d| Device::new(d as usize))
+        self.nodes[node.index()].device
     }
 
     /// A node's provenance set.

@@ -43,7 +43,7 @@ mod text;
 mod types;
 mod verify;
 
-pub use append::{Renaming, append};
+pub use append::{Appender, Renaming};
 pub use attr::{Attr, AttrKind, Attrs};
 pub use builder::{BuildError, Context, GraphBuilder, Values};
 pub use dim::{Bindings, Dim};

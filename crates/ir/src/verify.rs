@@ -13,7 +13,7 @@
 //! 10. What a model's loss, metrics, results and updates are computed from contains no state that
 //!     another model owns: gradients and statistics never leak between models.
 //! 11. A random stream has a seed, once the model has met its evaluator (its data stream is known).
-//! 12. Either every node of a graph is on a device or none is.
+//! 12. Either every node of a graph is on a device or in the host's memory, or none is.
 //! 13. An `input` and a `state` node stand for no other model's: an input's model and a state's
 //!     owner are among the models of the node's provenance.
 //!

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use syncarp_ir::{
-    Data, Graph, GraphBuilder, Initial, Model, ModelEntry, Plan, Renaming, State, StateEntry,
-    StateKind, StreamKey, append,
+    Appender, Data, Graph, GraphBuilder, Initial, Model, ModelEntry, Plan, Renaming, State,
+    StateEntry, StateKind, StreamKey,
 };
 use thiserror::Error;
 
@@ -113,10 +113,11 @@ pub fn fuse(submissions: &[Submission]) -> Result<Plan, FuseError> {
         };
         for (name, b) in &mut builders {
             let graph = source.graph(name).expect("every graph was looked up above");
-            let map = append(b, graph, &vec![true; graph.len()], &renaming);
+            let mut appender = Appender::new(graph);
+            appender.append(b, graph.nodes(), &renaming);
             for output in graph.outputs() {
                 let key = output.key.map(|_| model, |s| states[s.index()]);
-                let value = map[output.value.index()].expect("every node is kept");
+                let value = appender.get(output.value).expect("every node is kept");
                 b.output(key, value);
             }
         }

@@ -1,7 +1,9 @@
 //! Fusing models into one logical graph with provenance, and taking it apart again.
 
 mod bind;
+mod classes;
 mod fuse;
+mod needs;
 mod project;
 
 use std::sync::Arc;
@@ -10,8 +12,9 @@ use syncarp_evaluator::Evaluator;
 use syncarp_ir::Plan;
 
 pub use bind::{BindError, bind_inputs};
+pub use classes::evaluator_classes;
 pub use fuse::{FuseError, fuse};
-pub use project::project;
+pub use project::{project, split};
 
 /// A submitted model: its graphs and how they are trained and judged.
 #[derive(Clone, Debug)]

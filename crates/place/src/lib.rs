@@ -3,12 +3,15 @@
 mod assemble;
 mod cost;
 mod device;
+pub mod nni;
 mod pack;
 mod policy;
 
 use syncarp_ir::Verified;
 
+pub use assemble::{Inputs, Part, assemble};
 pub use device::{Device, DeviceError, parse_devices};
+pub use nni::Nni;
 pub use pack::Pack;
 pub use policy::{PlaceError, Placement, Policy, PolicyRegistry, RegisterError, Request};
 

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use syncarp_ir::{Data, Model, Plan};
 
-use crate::assemble::assemble;
+use crate::Device;
+use crate::assemble::{Inputs, Part, assemble};
 use crate::cost::{ModelCost, model_costs};
 use crate::policy::{PlaceError, Placement, Policy, Request};
-use crate::{Assembly, Device};
 
 /// The default policy.
 pub struct Pack;
@@ -30,6 +30,7 @@ impl Policy for Pack {
         let costs = model_costs(request.plan, request.batch_sizes);
         let mut placement = Placement::default();
         let mut free: Vec<Device> = request.devices.to_vec();
+        let mut all: Vec<Part> = Vec::new();
         for group in groups(request.plan) {
             if free.is_empty() {
                 placement.leftover.extend(group);
@@ -39,10 +40,9 @@ impl Policy for Pack {
             let devices: Vec<Device> = free.drain(..taken).collect();
             let (dealt, leftover) = deal(request.plan, &group, &costs, &devices)?;
             placement.leftover.extend(leftover);
-            placement
-                .assemblies
-                .extend(assemblies(request.plan, &dealt, devices, &mut free)?);
+            all.extend(parts(&dealt, devices, &mut free));
         }
+        placement.assemblies = assemble(request.plan, all, Inputs::FirstModel)?;
         placement.leftover.sort_unstable();
         Ok(placement)
     }
@@ -106,20 +106,15 @@ fn deal(
     Ok((dealt, leftover))
 }
 
-/// One assembly for each host that got models; devices that got none are given back.
-fn assemblies(
-    plan: &Plan,
-    dealt: &[(Model, usize)],
-    devices: Vec<Device>,
-    free: &mut Vec<Device>,
-) -> Result<Vec<Assembly>, PlaceError> {
+/// One part for each host that got models; devices that got none are given back.
+fn parts(dealt: &[(Model, usize)], devices: Vec<Device>, free: &mut Vec<Device>) -> Vec<Part> {
     let mut hosts: Vec<&str> = Vec::new();
     for device in &devices {
         if !hosts.contains(&&*device.host) {
             hosts.push(&device.host);
         }
     }
-    let mut assemblies = Vec::new();
+    let mut parts = Vec::new();
     for host in hosts {
         let used: Vec<usize> = (0..devices.len())
             .filter(|d| *devices[*d].host == *host && dealt.iter().any(|(_, on)| on == d))
@@ -128,13 +123,14 @@ fn assemblies(
         if here.is_empty() {
             continue;
         }
-        let models = here.iter().map(|(m, _)| *m).collect();
         let local = |d: usize| used.iter().position(|u| *u == d).unwrap_or(0);
-        let model_devices = here.iter().map(|(_, d)| local(*d)).collect();
-        let own = used.iter().map(|d| devices[*d].clone()).collect();
-        assemblies.push(assemble(plan, models, model_devices, own)?);
+        parts.push(Part {
+            models: here.iter().map(|(m, _)| *m).collect(),
+            model_devices: here.iter().map(|(_, d)| local(*d)).collect(),
+            devices: used.iter().map(|d| devices[*d].clone()).collect(),
+        });
     }
     let unused = (0..devices.len()).filter(|d| !dealt.iter().any(|(_, on)| on == d));
     free.extend(unused.map(|d| devices[d].clone()));
-    Ok(assemblies)
+    parts
 }

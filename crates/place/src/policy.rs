@@ -1,6 +1,7 @@
 //! Policies: registered entries that place a plan.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use syncarp_ir::{BuildError, Plan, Violations};
@@ -16,6 +17,9 @@ pub struct Request<'a> {
     pub devices: &'a [Device],
     /// Rows in a batch of each model's data stream, to estimate costs and memory with.
     pub batch_sizes: &'a [u64],
+    /// A number for each model, equal for equal evaluators on equal data streams; see
+    /// `syncarp_logical::evaluator_classes`.
+    pub evaluators: &'a [usize],
 }
 
 /// What a policy answers.
@@ -65,6 +69,11 @@ pub trait Policy: Send + Sync {
     /// What it does.
     fn doc(&self) -> &'static str;
 
+    /// How many models it may be given for each free device; none where memory alone decides.
+    fn models_per_device(&self) -> Option<NonZeroU32> {
+        None
+    }
+
     /// Places a plan.
     ///
     /// # Errors
@@ -93,8 +102,8 @@ impl PolicyRegistry {
     /// Never: their names are distinct.
     pub fn standard() -> Self {
         let mut registry = PolicyRegistry::default();
-        registry
-            .register(crate::Pack)
+        let pack = registry.register(crate::Pack);
+        pack.and_then(|()| registry.register(crate::Nni))
             .expect("built-in policies have distinct names");
         registry
     }

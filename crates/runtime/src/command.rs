@@ -1,6 +1,6 @@
 //! What comes out of the scheduler: everything that is to be done, as data.
 
-use crate::{AssemblyId, Attempt, DeviceId, ModelId, Point, RequestId, Time};
+use crate::{AssemblyId, Attempt, DeviceId, ModelId, Point, ReportFault, RequestId, Time};
 
 /// Something to be done. Commands are to be carried out in their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -309,6 +309,14 @@ pub enum Warning {
         model: ModelId,
         /// The epoch.
         epoch: u64,
+    },
+    /// The engine is at fault; its assembly is stopped, and the models in it are retried or fail.
+    #[error("{assembly} sent a wrong report: {fault}")]
+    BadReport {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// What is wrong with the report.
+        fault: ReportFault,
     },
     /// The engine is at fault; the model is retried or fails.
     #[error("{assembly} finished without saying what became of {model}")]

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AssemblyId, Attempt, DeviceId, ModelId, RequestId};
+use crate::{AssemblyId, Attempt, DeviceId, ModelId, Report, RequestId};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,12 @@ pub enum Event {
     Submit {
         /// A number that was not submitted before.
         model: ModelId,
+    },
+    /// Models were submitted together: they are company for each other, however short the waiting
+    /// time, and stand in line in this order.
+    SubmitAll {
+        /// Numbers that were not submitted before.
+        models: Vec<ModelId>,
     },
     /// No more submissions will come, so that no batch need wait for company.
     Close,
@@ -80,6 +86,14 @@ pub enum EngineEvent {
     Metrics {
         /// The measurements.
         metrics: Vec<RawMetric>,
+    },
+    /// Measurements of all of the assembly's models, by their places in it and not by their ids.
+    /// A report of the wrong shape breaks the assembly up, because nobody knows what is whose.
+    Report {
+        /// When in the training all of it was measured.
+        at: Point,
+        /// One entry a model, in the plan's order.
+        report: Report,
     },
     /// A checkpoint is complete and readable.
     CheckpointWritten {

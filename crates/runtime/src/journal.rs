@@ -3,11 +3,12 @@
 //! The state follows from the events, so the journal is the state: replaying it is recovery. An
 //! event is to be appended before it is acted upon, and counts once its newline is there.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Config, ConfigError, Event, Scheduler, Time};
+use crate::{Command, Config, ConfigError, Event, ModelId, Scheduler, Time};
 
 const VERSION: u32 = 1;
 
@@ -18,11 +19,23 @@ struct Header<C> {
     config: C,
 }
 
-/// Every other line.
-#[derive(Serialize, Deserialize)]
-struct Entry<E> {
+/// Every other line, as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
     at: Time,
-    event: E,
+    event: &'a Event,
+    /// The names of submitted models: numbers are the driver's, names are what people know.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    names: &'a [&'a str],
+}
+
+/// The same, as it is read.
+#[derive(Deserialize)]
+struct Entry {
+    at: Time,
+    event: Event,
+    #[serde(default)]
+    names: Vec<String>,
 }
 
 /// Writes a journal. It does not buffer and does not flush of itself: how much of it may be lost
@@ -61,7 +74,15 @@ impl<W: Write> Journal<W> {
     /// # Errors
     /// Those of the writer.
     pub fn append(&mut self, at: Time, event: &Event) -> io::Result<()> {
-        self.write(&Entry { at, event })
+        self.append_named(at, event, &[])
+    }
+
+    /// Appends an event with the names of the models that it submits, in their order.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn append_named(&mut self, at: Time, event: &Event, names: &[&str]) -> io::Result<()> {
+        self.write(&Line { at, event, names })
     }
 
     /// Flushes the writer.
@@ -92,6 +113,8 @@ pub struct Recovered {
     /// The scheduler as it was. What was being planned or run then is not any more: the driver's
     /// first event has to be [`Event::Restarted`].
     pub scheduler: Scheduler,
+    /// The names of the models that were submitted with one.
+    pub names: BTreeMap<ModelId, String>,
     /// How many events there were.
     pub events: u64,
     /// The commands of the last event. All earlier ones were carried out before it was written;
@@ -174,6 +197,7 @@ pub fn recover(mut from: impl BufRead) -> Result<Recovered, JournalError> {
     }
     let mut recovered = Recovered {
         scheduler: Scheduler::new(header(&line)?)?,
+        names: BTreeMap::new(),
         events: 0,
         last_commands: Vec::new(),
         complete_bytes: line.len() as u64,
@@ -192,11 +216,17 @@ pub fn recover(mut from: impl BufRead) -> Result<Recovered, JournalError> {
             });
             break;
         }
-        let Entry { at, event } =
-            serde_json::from_slice::<Entry<Event>>(&line).map_err(|source| JournalError::Line {
-                line: number,
-                source,
-            })?;
+        let entry = serde_json::from_slice(&line);
+        let Entry { at, event, names } = entry.map_err(|source| JournalError::Line {
+            line: number,
+            source,
+        })?;
+        let submitted = match &event {
+            Event::Submit { model } => std::slice::from_ref(model),
+            Event::SubmitAll { models } => models,
+            _ => &[],
+        };
+        recovered.names.extend(submitted.iter().copied().zip(names));
         recovered.last_commands.clear();
         recovered
             .scheduler

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use syncarp_engine::Job;
 use syncarp_ir::Plan;
-use syncarp_logical::{FuseError, Submission, fuse};
+use syncarp_logical::{FuseError, Submission, evaluator_classes, fuse};
 use syncarp_pass::{Context, Manager, Observer, PassRegistry, PassReport, PipelineError};
 use syncarp_place::{Device, PlaceError, Placement, Policy, Request};
 use thiserror::Error;
@@ -24,6 +24,21 @@ pub enum PlanError {
     /// The policy gave up.
     #[error(transparent)]
     Place(#[from] PlaceError),
+}
+
+impl PlanError {
+    /// Which of the planned trials is at fault, where one is that could not be planned alone
+    /// either.
+    pub fn culprit(&self, trials: &[&Trial]) -> Option<usize> {
+        let name = match self {
+            PlanError::Fuse(FuseError::NotOne { name, .. }) => name,
+            PlanError::Place(PlaceError::TooLarge { model, .. }) => model,
+            _ => return None,
+        };
+        let mut named = (0..trials.len()).filter(|at| trials[*at].submission.name == *name);
+        // Names need not be unique, and an innocent model must not fail.
+        named.next().filter(|_| named.next().is_none())
+    }
 }
 
 /// A model and the data stream that it is trained on.
@@ -48,6 +63,7 @@ pub struct Planned {
 }
 
 /// Plans batches.
+#[derive(Clone)]
 pub struct Planner {
     /// The passes that there are.
     pub passes: Arc<PassRegistry>,
@@ -91,6 +107,7 @@ impl Planner {
             plan: &logical,
             devices,
             batch_sizes: &batch_sizes,
+            evaluators: &evaluator_classes(&submissions),
         };
         let placement = self.policy.place(&request)?;
         Ok(Planned {

@@ -7,9 +7,9 @@ use syncarp_engine::{Engine, Snapshot};
 use syncarp_ir::TensorData;
 use syncarp_place::Device;
 
-use crate::driver::{DriveError, Listener, RunOptions, run};
 use crate::planner::{Planner, Trial};
-use crate::{ModelEvent, ModelId, Point};
+use crate::session::{RunOptions, Settings, run};
+use crate::{DriveError, Listener, ModelEvent, ModelId, Point};
 
 /// What was seen of one model.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +71,8 @@ impl Listener for Recorder {
             ModelEvent::Started { .. } | ModelEvent::Checkpoint { .. } => {}
         }
     }
-    fn checkpoint(&mut self, model: ModelId, _: Option<&Snapshot>, last: &Snapshot) {
-        self.of(model).last = Some(Arc::new(last.clone()));
+    fn checkpoint(&mut self, model: ModelId, _: Option<&Arc<Snapshot>>, last: &Arc<Snapshot>) {
+        self.of(model).last = Some(last.clone());
     }
     fn loss(&mut self, model: ModelId, step: u64, loss: f64) {
         self.of(model).losses.push((step, loss));
@@ -91,11 +91,14 @@ pub fn record(
     max_steps: Option<u64>,
 ) -> Result<Vec<Series>, DriveError> {
     let mut recorder = Recorder(vec![Series::default(); trials.len()]);
-    let options = RunOptions {
-        max_steps,
-        step_losses: true,
+    let settings = Settings {
+        options: RunOptions {
+            max_steps,
+            step_losses: true,
+        },
+        ..Settings::new(devices.to_vec())
     };
-    run(trials, devices, planner, engine, &options, &mut recorder)?;
+    run(trials, &settings, planner, engine, &mut recorder)?;
     Ok(recorder.0)
 }
 

@@ -186,7 +186,13 @@ fn lists_are_complete() {
         assert!(!place.run(&[list]).code(0).out.is_empty());
     }
     let policies = place.run(&["policies", "--json"]).code(0).json();
-    assert_eq!(policies[0]["name"], "pack");
+    let names: Vec<&str> = policies
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| policy["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["nni", "pack"]);
 }
 
 #[test]

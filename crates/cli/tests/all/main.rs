@@ -5,4 +5,5 @@ mod files;
 mod mistakes;
 mod plan;
 mod run;
+mod status;
 mod verify;

@@ -3,7 +3,7 @@
 use syncarp_diag::Located;
 use syncarp_ir::{Attrs, Distribution, Value};
 
-use super::INIT;
+use super::{DEVICE, DTYPE, INIT, INPLACE};
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerError, LayerFn, LayerRegistry};
 
@@ -38,7 +38,7 @@ macro_rules! plain {
         LayerFn {
             names: &$names,
             doc: $doc,
-            arguments: &[],
+            arguments: &[INPLACE],
             lower: |cx| {
                 cx.float()?;
                 cx.emit1($op, &[cx.input()], Attrs::new())
@@ -106,13 +106,13 @@ const ACTIVATIONS: &[LayerFn] = &[
     LayerFn {
         names: &["leaky-relu"],
         doc: "The element, times a slope below zero (`torch.nn.LeakyReLU`).",
-        arguments: &[SLOPE],
+        arguments: &[SLOPE, INPLACE],
         lower: |cx| numbers(cx, "leaky_relu", &[(SLOPE, 0.01)]),
     },
     LayerFn {
         names: &["elu"],
         doc: "The element, and `alpha * (exp(x) - 1)` below zero (`torch.nn.ELU`).",
-        arguments: &[ALPHA],
+        arguments: &[ALPHA, INPLACE],
         lower: |cx| numbers(cx, "elu", &[(ALPHA, 1.0)]),
     },
     LayerFn {
@@ -124,7 +124,7 @@ const ACTIVATIONS: &[LayerFn] = &[
     LayerFn {
         names: &["hardtanh"],
         doc: "The element between two bounds (`torch.nn.Hardtanh`).",
-        arguments: &[LOW, HIGH],
+        arguments: &[LOW, HIGH, INPLACE],
         lower: |cx| numbers(cx, "hardtanh", &[(LOW, -1.0), (HIGH, 1.0)]),
     },
     LayerFn {
@@ -137,7 +137,7 @@ const ACTIVATIONS: &[LayerFn] = &[
         names: &["prelu"],
         doc: "The element, times a learned slope below zero (`torch.nn.PReLU`). States: `weight` \
               [1] or [channels], 0.25 at first.",
-        arguments: &[COUNT, INIT],
+        arguments: &[COUNT, INIT, DEVICE, DTYPE],
         lower: prelu,
     },
 ];

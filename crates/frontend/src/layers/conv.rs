@@ -3,10 +3,10 @@
 use syncarp_diag::Located;
 use syncarp_ir::{Attrs, Value};
 
-use super::{BIAS, INIT};
+use super::{BIAS, DEVICE, DTYPE, INIT};
 use crate::context::LayerContext;
 use crate::init::torch_uniform;
-use crate::registry::{Argument, LayerFn, fold};
+use crate::registry::{Argument, LayerFn, Only, fold};
 
 const OUT: Argument =
     Argument::required(&["out_channels", "out"], "The number of outgoing channels.");
@@ -33,8 +33,25 @@ const IN: Argument = Argument::optional(
     "The number of incoming channels.",
 );
 
+const PADDING_MODE: Argument = Argument::only(
+    &["padding_mode"],
+    Only::Str("zeros"),
+    "the padding is of zeros here; another needs a layer of its own",
+);
+
 const ARGUMENTS: &[Argument] = &[
-    OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, BIAS, IN, INIT,
+    OUT,
+    KERNEL,
+    STRIDE,
+    PADDING,
+    DILATION,
+    GROUPS,
+    BIAS,
+    IN,
+    INIT,
+    PADDING_MODE,
+    DEVICE,
+    DTYPE,
 ];
 
 pub(super) const CONV2D: LayerFn = LayerFn {

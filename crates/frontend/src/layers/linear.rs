@@ -3,7 +3,7 @@
 use syncarp_diag::Located;
 use syncarp_ir::{Attrs, Value};
 
-use super::{BIAS, INIT};
+use super::{BIAS, DEVICE, DTYPE, INIT};
 use crate::context::LayerContext;
 use crate::init::torch_uniform;
 use crate::registry::{Argument, LayerFn};
@@ -19,7 +19,7 @@ pub(super) const LINEAR: LayerFn = LayerFn {
     names: &["linear", "dense"],
     doc: "Weights times the last axis, [..., in] to [..., out] (`torch.nn.Linear`). States: \
           `weight` [out, in], `bias` [out].",
-    arguments: &[OUT, IN, BIAS, INIT],
+    arguments: &[OUT, IN, BIAS, INIT, DEVICE, DTYPE],
     lower: linear,
 };
 

@@ -4,6 +4,7 @@ mod activation;
 mod attention;
 mod conv;
 mod embedding;
+mod image;
 mod linear;
 mod norm;
 mod pool;
@@ -11,7 +12,7 @@ mod reduce;
 mod regular;
 mod shape;
 
-use crate::registry::{Argument, LayerError, LayerRegistry};
+use crate::registry::{Argument, LayerError, LayerRegistry, Only};
 
 /// The argument by which parameters are initialised otherwise.
 const INIT: Argument = Argument::optional(
@@ -22,6 +23,24 @@ const INIT: Argument = Argument::optional(
 );
 
 const BIAS: Argument = Argument::optional(&["bias"], "true", "Whether a learned bias is added.");
+
+// What PyTorch's modules have beyond, and what it must be here.
+
+const INPLACE: Argument = Argument::only(
+    &["inplace"],
+    Only::Anything,
+    "Where a result lies in memory is planned by the engine.",
+);
+const DEVICE: Argument = Argument::only(
+    &["device"],
+    Only::Nothing,
+    "placement decides where a model runs; leave `device` out",
+);
+const DTYPE: Argument = Argument::only(
+    &["dtype"],
+    Only::Nothing,
+    "the data decide the element type; leave `dtype` out",
+);
 
 pub(crate) fn register(layers: &mut LayerRegistry) -> Result<(), LayerError> {
     layers.register(linear::LINEAR)?;
@@ -39,6 +58,8 @@ pub(crate) fn register(layers: &mut LayerRegistry) -> Result<(), LayerError> {
     layers.register(shape::PERMUTE)?;
     layers.register(shape::CAST)?;
     layers.register(embedding::EMBEDDING)?;
+    layers.register(image::ZERO_PAD)?;
+    layers.register(image::UPSAMPLE)?;
     layers.register(pool::MAX)?;
     layers.register(pool::AVERAGE)?;
     layers.register(pool::ADAPTIVE_AVERAGE)?;

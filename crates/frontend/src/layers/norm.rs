@@ -3,9 +3,9 @@
 use syncarp_diag::Located;
 use syncarp_ir::{Attrs, DType, Distribution, Value};
 
-use super::INIT;
+use super::{DEVICE, DTYPE, INIT};
 use crate::context::LayerContext;
-use crate::registry::{Argument, LayerFn};
+use crate::registry::{Argument, LayerFn, Only};
 
 const FEATURES: Argument = Argument::optional(
     &["num_features"],
@@ -56,13 +56,31 @@ const CHANNELS: Argument = Argument::optional(
     "The number of channels, axis 1.",
 );
 
+const TRACKED: Argument = Argument::only(
+    &["track_running_stats"],
+    Only::Bool(true),
+    "evaluation needs running statistics here; instance norm does without",
+);
+const UNTRACKED: Argument = Argument::only(
+    &["track_running_stats"],
+    Only::Bool(false),
+    "each sample is normalised by its own statistics here, in evaluation too",
+);
+const UNUSED_MOMENTUM: Argument = Argument::only(
+    &["momentum"],
+    Only::Anything,
+    "It says something of running statistics only.",
+);
+
 pub(super) const BATCH: LayerFn = LayerFn {
     names: &["batch-norm", "batch-norm1d", "batch-norm2d"],
     doc: "Normalises each channel (axis 1) by the batch's statistics, and in evaluation by running \
           ones (`torch.nn.BatchNorm1d`, `BatchNorm2d`). States: `weight`, `bias`, `running_mean` \
           and `running_var`, each [channels]; PyTorch's `num_batches_tracked` counts for nothing \
           with a momentum and is left out.",
-    arguments: &[FEATURES, EPS, MOMENTUM, AFFINE, INIT],
+    arguments: &[
+        FEATURES, EPS, MOMENTUM, AFFINE, INIT, TRACKED, DEVICE, DTYPE,
+    ],
     lower: batch,
 };
 
@@ -70,7 +88,7 @@ pub(super) const LAYER: LayerFn = LayerFn {
     names: &["layer-norm"],
     doc: "Normalises the last axes of each sample (`torch.nn.LayerNorm`). States: `weight` and \
           `bias` of the normalised shape.",
-    arguments: &[SHAPE, EPS, ELEMENTWISE, SHIFT, INIT],
+    arguments: &[SHAPE, EPS, ELEMENTWISE, SHIFT, INIT, DEVICE, DTYPE],
     lower: layer,
 };
 
@@ -78,7 +96,7 @@ pub(super) const GROUP: LayerFn = LayerFn {
     names: &["group-norm"],
     doc: "Normalises groups of channels (axis 1) of each sample (`torch.nn.GroupNorm`). States: \
           `weight` and `bias`, each [channels].",
-    arguments: &[GROUPS, CHANNELS, EPS, AFFINE, INIT],
+    arguments: &[GROUPS, CHANNELS, EPS, AFFINE, INIT, DEVICE, DTYPE],
     lower: |cx| {
         let groups = cx.args.usize(&GROUPS)? as u64;
         let explicit = cx.args.usize_opt(&CHANNELS)?;
@@ -91,7 +109,16 @@ pub(super) const INSTANCE: LayerFn = LayerFn {
     doc: "Normalises each channel (axis 1) of each sample (`torch.nn.InstanceNorm1d`, \
           `InstanceNorm2d`, without running statistics). States, if affine: `weight` and `bias`, \
           each [channels].",
-    arguments: &[FEATURES, EPS, NOT_AFFINE, INIT],
+    arguments: &[
+        FEATURES,
+        EPS,
+        NOT_AFFINE,
+        INIT,
+        UNTRACKED,
+        UNUSED_MOMENTUM,
+        DEVICE,
+        DTYPE,
+    ],
     lower: |cx| {
         let explicit = cx.args.usize_opt(&FEATURES)?;
         cx.rank(

@@ -2,14 +2,14 @@
 
 use syncarp_ir::Attrs;
 
-use crate::registry::{Argument, LayerFn};
+use crate::registry::{Argument, LayerFn, Only};
 
 const KERNEL: Argument = Argument::required(
     &["kernel_size", "kernel"],
     "The window, a number or one for each axis.",
 );
 const STRIDE: Argument =
-    Argument::optional(&["stride"], "the window", "The steps between windows.");
+    Argument::optional(&["stride"], "the window", "The steps between windows.").or_null();
 const PADDING: Argument = Argument::optional(
     &["padding"],
     "0",
@@ -32,13 +32,24 @@ const OUTPUT: Argument = Argument::required(
     "The outgoing height and width, a number or one for each.",
 );
 
+const INDICES: Argument = Argument::only(
+    &["return_indices"],
+    Only::Bool(false),
+    "only the elements are given back here, not their places",
+);
+const DIVISOR: Argument = Argument::only(
+    &["divisor_override"],
+    Only::Nothing,
+    "a mean is divided by the number of its elements here",
+);
+
 const IMAGES: &str = "images [n, channels, height, width]";
 
 pub(super) const MAX: LayerFn = LayerFn {
     names: &["max-pool2d"],
     doc: "The largest element of each window of images [n, channels, height, width] \
           (`torch.nn.MaxPool2d`).",
-    arguments: &[KERNEL, STRIDE, PADDING, DILATION, CEIL],
+    arguments: &[KERNEL, STRIDE, PADDING, DILATION, CEIL, INDICES],
     lower: |cx| {
         let kernel = cx.window::<2>(&KERNEL, None, 1)?;
         let stride = cx.window(&STRIDE, Some(kernel), 1)?;
@@ -60,7 +71,7 @@ pub(super) const MAX: LayerFn = LayerFn {
 pub(super) const AVERAGE: LayerFn = LayerFn {
     names: &["avg-pool2d"],
     doc: "The mean of each window of images [n, channels, height, width] (`torch.nn.AvgPool2d`).",
-    arguments: &[KERNEL, STRIDE, PADDING, CEIL, COUNT],
+    arguments: &[KERNEL, STRIDE, PADDING, CEIL, COUNT, DIVISOR],
     lower: |cx| {
         let kernel = cx.window::<2>(&KERNEL, None, 1)?;
         let stride = cx.window(&STRIDE, Some(kernel), 1)?;

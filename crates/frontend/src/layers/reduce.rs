@@ -16,7 +16,14 @@ const KEEP: Argument = Argument::optional(
     "false",
     "Whether the axes stay, with size 1.",
 );
-const AXIS: Argument = Argument::optional(&["dim", "axis"], "-1", "The axis that sums to one.");
+const AXIS: Argument = Argument::optional(
+    &["dim", "axis"],
+    "-1",
+    "The axis that sums to one.",
+)
+.or_null()
+// PyTorch takes the second of two axes, and of four; of three it would take the batch.
+.in_torch(1);
 
 pub(super) const MEAN: LayerFn = LayerFn {
     names: &["mean"],

@@ -2,6 +2,7 @@
 
 use syncarp_diag::Located;
 
+use super::INPLACE;
 use crate::context::LayerContext;
 use crate::registry::{Argument, LayerFn};
 
@@ -15,7 +16,7 @@ pub(super) const DROPOUT: LayerFn = LayerFn {
     names: &["dropout"],
     doc: "Zeroes elements at random in training and scales the others up; the incoming value in \
           evaluation (`torch.nn.Dropout`).",
-    arguments: &[P],
+    arguments: &[P, INPLACE],
     lower: |cx| {
         let p = probability(cx, &P, 0.5)?;
         cx.float()?;

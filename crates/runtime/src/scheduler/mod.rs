@@ -93,6 +93,8 @@ struct Assembly {
     alone: bool,
     devices: Vec<DeviceId>,
     members: BTreeMap<ModelId, Member>,
+    /// The members in the plan's order.
+    order: Vec<ModelId>,
     /// How many models were started in it.
     size: usize,
     /// How many of them have not ended.
@@ -169,6 +171,11 @@ impl Scheduler {
         self.now = self.now.max(now);
         match event {
             Event::Submit { model } => self.submit(model, commands),
+            Event::SubmitAll { models } => {
+                models
+                    .into_iter()
+                    .for_each(|model| self.submit(model, commands));
+            }
             Event::Close if self.closed => self.warn(Warning::AlreadyClosed, commands),
             Event::Close => self.closed = true,
             Event::Planned {

@@ -206,7 +206,7 @@ impl Scheduler {
         let mut models = Vec::with_capacity(planned.models.len());
         let mut without = Vec::new();
         let mut members = BTreeMap::new();
-        for model in planned.models {
+        for &model in &planned.models {
             let (attempt, turn, phase) = match request.open.remove(&model) {
                 Some((turn, _)) => {
                     let attempt = self.next_attempt(model);
@@ -241,6 +241,7 @@ impl Scheduler {
             alone: request.alone,
             devices: planned.devices.clone(),
             members,
+            order: planned.models,
             size: models.len(),
             active: models.len(),
             stopping: false,

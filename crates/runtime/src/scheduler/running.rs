@@ -1,10 +1,11 @@
 //! What the engines say about running assemblies.
 
-use super::{Member, MemberPhase, Scheduler};
+use super::{Assembly, Member, MemberPhase, Scheduler};
 use crate::demux::{Admission, demultiplex};
 use crate::queue::{Turn, Waiting};
 use crate::{
-    AssemblyId, Attempt, Cause, Command, EngineEvent, ModelEvent, ModelId, RawMetric, Warning,
+    AssemblyId, Attempt, Cause, Command, EngineEvent, ModelEvent, ModelId, Point, RawMetric,
+    RawValue, Report, Warning,
 };
 
 /// How an assembly ended.
@@ -34,6 +35,7 @@ impl Scheduler {
         match event {
             EngineEvent::Started { model } => self.started(assembly, model, commands),
             EngineEvent::Metrics { metrics } => self.metrics(assembly, metrics, commands),
+            EngineEvent::Report { at, report } => self.report(assembly, at, report, commands),
             EngineEvent::CheckpointWritten {
                 model,
                 attempt,
@@ -110,6 +112,41 @@ impl Scheduler {
         for (model, cause) in out.failures {
             self.halt(assembly, model, commands);
             self.end(model, ModelEvent::Failed { cause }, commands);
+        }
+    }
+
+    /// Takes a report by place. Where nobody knows which entry is whose, no entry is delivered,
+    /// and the assembly goes the way of one that broke down.
+    fn report(
+        &mut self,
+        assembly: AssemblyId,
+        at: Point,
+        report: Report,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(running) = self.assemblies.get(&assembly) else {
+            return;
+        };
+        if running.stopping {
+            self.statistics.suppressed += 1;
+            return;
+        }
+        let members = running.order.iter();
+        let members = members.map(|model| (*model, running.members[model].attempt));
+        match report.keyed(at, members) {
+            Ok(mut metrics) => {
+                // The list has a place for those that have ended, and something has to stand there.
+                metrics.retain(|raw| match raw.value {
+                    RawValue::Number(_) => true,
+                    RawValue::Other(_) => running.members[&raw.model].phase == MemberPhase::Active,
+                });
+                self.metrics(assembly, metrics, commands);
+            }
+            Err(fault) => {
+                let message = fault.to_string();
+                self.warn(Warning::BadReport { assembly, fault }, commands);
+                self.break_up(assembly, message, commands);
+            }
         }
     }
 
@@ -209,49 +246,63 @@ impl Scheduler {
         }
     }
 
+    /// Stops an assembly that cannot be listened to any longer. Its models go on without it; its
+    /// devices come back as it says that it has ended.
+    fn break_up(&mut self, id: AssemblyId, message: String, commands: &mut Vec<Command>) {
+        let Some(assembly) = self.assemblies.get_mut(&id) else {
+            return;
+        };
+        let lost = assembly.lost();
+        let alone = assembly.size == 1;
+        for member in assembly.members.values_mut() {
+            if member.phase == MemberPhase::Active {
+                member.phase = MemberPhase::Stopping;
+            }
+        }
+        assembly.active = 0;
+        assembly.stopping = true;
+        self.visit(lost.len());
+        commands.push(Command::StopAssembly { assembly: id });
+        self.scatter(lost, alone, &End::Failed(message), commands);
+    }
+
     /// Frees the devices, and finds an end or a second chance for every model that has had none.
     fn end_assembly(&mut self, id: AssemblyId, end: End, commands: &mut Vec<Command>) {
         let Some(assembly) = self.assemblies.remove(&id) else {
             return;
         };
         self.visit(assembly.members.len() + assembly.devices.len());
+        let lost = assembly.lost();
         self.release(assembly.devices);
-        let mut lost: Vec<(Turn, ModelId)> = assembly
-            .members
-            .iter()
-            .filter(|(_, member)| member.phase == MemberPhase::Active)
-            .map(|(&model, member)| (member.turn, model))
-            .collect();
-        lost.sort_unstable();
         if let End::Finished = end {
-            for &(_, model) in &lost {
-                self.warn(
-                    Warning::NoOutcome {
-                        assembly: id,
-                        model,
-                    },
-                    commands,
-                );
+            for &model in &lost {
+                let assembly = id;
+                self.warn(Warning::NoOutcome { assembly, model }, commands);
             }
         }
-        if let (1, &[(_, model)]) = (assembly.size, lost.as_slice()) {
-            let cause = match end {
-                End::Failed(message) => Cause::Engine { message },
-                End::Finished => Cause::NoOutcome,
-            };
-            return self.end(model, ModelEvent::Failed { cause }, commands);
-        }
-        for (_, model) in lost {
-            let turn = self.turn();
-            self.line_up(
-                true,
-                turn,
-                Waiting {
+        self.scatter(lost, assembly.size == 1, &end, commands);
+    }
+
+    /// Ends a model whose assembly was lost with it alone, and has all others tried again, alone.
+    fn scatter(&mut self, lost: Vec<ModelId>, alone: bool, end: &End, commands: &mut Vec<Command>) {
+        for model in lost {
+            if alone {
+                let cause = match end {
+                    End::Failed(message) => Cause::Engine {
+                        message: message.clone(),
+                    },
+                    End::Finished => Cause::NoOutcome,
+                };
+                self.end(model, ModelEvent::Failed { cause }, commands);
+            } else {
+                let turn = self.turn();
+                let waiting = Waiting {
                     model,
                     since: self.now,
                     singly: false,
-                },
-            );
+                };
+                self.line_up(true, turn, waiting);
+            }
         }
     }
 
@@ -288,6 +339,19 @@ impl Scheduler {
         }
         // The clock that was to wake the driver is gone as well.
         self.wake = None;
+    }
+}
+
+impl Assembly {
+    /// The models that have had no end, first in line first.
+    fn lost(&self) -> Vec<ModelId> {
+        let active = self.members.iter();
+        let active = active.filter(|(_, member)| member.phase == MemberPhase::Active);
+        let mut lost: Vec<(Turn, ModelId)> = active
+            .map(|(&model, member)| (member.turn, model))
+            .collect();
+        lost.sort_unstable();
+        lost.into_iter().map(|(_, model)| model).collect()
     }
 }
 

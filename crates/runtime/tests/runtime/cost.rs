@@ -1,11 +1,11 @@
 //! What an event costs, counted in models and devices looked at.
 
 use syncarp_runtime::{
-    AssemblyId, Command, Config, DeviceId, EngineEvent, Event, ModelId, PlannedAssembly, Scheduler,
-    Time,
+    AssemblyId, Command, Config, DeviceId, EngineEvent, Event, ModelId, PlannedAssembly, RequestId,
+    Scheduler, Time,
 };
 
-use crate::script::{devices, per_device};
+use crate::script::{Script, devices, hasty, per_device};
 
 /// How a sweep went.
 #[derive(Debug, Default)]
@@ -111,4 +111,62 @@ fn a_full_queue_costs_a_busy_scheduler_nothing() {
         scheduler.step(Time::ZERO, Event::StopModel { model }, &mut commands);
     }
     assert!(scheduler.statistics().visited - before <= 2_000);
+}
+
+/// A scheduler whose only assembly holds the first of four devices, with the planner's request
+/// for the other three open, and so many models queued behind it.
+fn queue_behind_a_request(queued: u32) -> Scheduler {
+    let mut s = Script::mute(per_device(1, hasty(4)));
+    s.submit_together(&[0, 1, 2, 3, 4])
+        .plan(0, &[(&[0], &[0])], &[1, 2, 3]);
+    // Not through the script, whose oracle looks at every model every time.
+    let mut scheduler = s.scheduler;
+    let (first, mut commands) = (scheduler.statistics().visited, Vec::new());
+    for model in (5..5 + queued).map(ModelId) {
+        scheduler.step(Time::ZERO, Event::Submit { model }, &mut commands);
+    }
+    let visited = scheduler.statistics().visited - first;
+    assert_eq!(visited, u64::from(queued), "one look a submission");
+    scheduler
+}
+
+#[test]
+fn from_a_free_device_to_its_plan_nobody_walks_the_queue() {
+    let looks = |queued: u32| {
+        let mut scheduler = queue_behind_a_request(queued);
+        let mut commands = Vec::new();
+        let mut step = |event| {
+            let before = scheduler.statistics().visited;
+            commands.clear();
+            scheduler.step(Time::ZERO, event, &mut commands);
+            let plan = commands.iter().find_map(|command| match command {
+                Command::Plan { models, .. } => Some(models.clone()),
+                _ => None,
+            });
+            (plan, scheduler.statistics().visited - before)
+        };
+        let assembly = PlannedAssembly {
+            models: [1, 2, 3].map(ModelId).to_vec(),
+            devices: [1, 2, 3].map(DeviceId).to_vec(),
+        };
+        let (plan, started) = step(Event::Planned {
+            request: RequestId(1),
+            assemblies: vec![assembly],
+            leftover: vec![],
+        });
+        assert_eq!(plan, None, "no device is free");
+        let message = String::new();
+        let (plan, freed) = step(Event::Engine {
+            assembly: AssemblyId(0),
+            event: EngineEvent::AssemblyFailed { message },
+        });
+        assert_eq!(plan, Some(vec![ModelId(4)]));
+        (started, freed)
+    };
+    let few = looks(10);
+    // The assembly, its model, its device, the model's end; the two lines, the batch and the
+    // device offered, and the model that is marked.
+    assert!(few.1 <= 10, "{few:?}");
+    assert_eq!(looks(10_000), few);
+    assert_eq!(looks(100_000), few);
 }

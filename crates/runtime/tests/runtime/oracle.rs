@@ -1,11 +1,13 @@
 //! What must hold whatever happens, checked from outside: from the events that went in and the
 //! commands that came out, with the scheduler's queries as a second opinion.
 
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncarp_runtime::{
-    AssemblyId, Attempt, Command, Config, DeviceId, EngineEvent, Event, ModelEvent, ModelId,
-    ModelState, Point, RawMetric, RawValue, RequestId, Scheduler, Time,
+    AssemblyId, Attempt, Command, Config, DeviceId, EngineEvent, Entry, Event, ModelEvent, ModelId,
+    ModelState, Point, RawMetric, RawValue, Report, RequestId, Scheduler, Time,
 };
 
 /// A request that waits for its answer.
@@ -27,6 +29,10 @@ pub struct Run {
     pub started: BTreeMap<ModelId, Attempt>,
     /// Those of which the engine may still say what became of them, with the epoch that is next.
     pub training: BTreeMap<ModelId, u64>,
+    /// Every model of the plan, in its order.
+    pub order: Vec<ModelId>,
+    /// Whether it sent a report of the wrong shape, so that it is not listened to any longer.
+    pub broken: bool,
     devices: Vec<DeviceId>,
 }
 
@@ -42,6 +48,8 @@ enum Key {
 pub struct Track {
     pub state: ModelState,
     since: Time,
+    /// The how-manieth model it is.
+    number: usize,
     attempts: u32,
     alone: bool,
     refused: bool,
@@ -77,12 +85,17 @@ impl Oracle {
     /// Checks one step.
     pub fn check(&mut self, now: Time, event: &Event, commands: &[Command], after: &Scheduler) {
         let expected = self.expected_metrics(event);
+        let failing = self.expected_failures(event);
         self.take_event(now, event, commands);
         for command in commands {
             self.take_command(event, command);
         }
         for key in &expected {
             assert!(self.delivered.contains(key), "{key:?} was lost");
+        }
+        for model in &failing {
+            let state = self.models[model].state;
+            assert_eq!(state, ModelState::Failed, "{model} was to fail");
         }
         self.check_state(now, after);
     }
@@ -95,15 +108,21 @@ impl Oracle {
 
     /// The metrics of an event that have to be delivered.
     fn expected_metrics(&self, event: &Event) -> Vec<(ModelId, Key)> {
-        let Event::Engine {
-            assembly,
-            event: EngineEvent::Metrics { metrics },
-        } = event
-        else {
+        let Event::Engine { assembly, event } = event else {
             return Vec::new();
         };
-        let Some(run) = self.runs.get(assembly) else {
+        let Some(run) = self.runs.get(assembly).filter(|run| !run.broken) else {
             return Vec::new();
+        };
+        let metrics = match event {
+            EngineEvent::Metrics { metrics } => metrics.clone(),
+            EngineEvent::Report { at, report } => {
+                let attempt = |model: &ModelId| run.started.get(model).copied();
+                let members = run.order.iter();
+                let members = members.map(|m| (*m, attempt(m).unwrap_or(Attempt(0))));
+                report.clone().keyed(*at, members).unwrap_or_default()
+            }
+            _ => return Vec::new(),
         };
         let good = |raw: &&RawMetric| match raw.value {
             RawValue::Number(value) => raw.at != Point::Final || value.is_finite(),
@@ -117,19 +136,44 @@ impl Oracle {
             .collect()
     }
 
+    /// The models that an event fails for good.
+    fn expected_failures(&self, event: &Event) -> Vec<ModelId> {
+        let Event::Engine { assembly, event } = event else {
+            return Vec::new();
+        };
+        let Some(run) = self.runs.get(assembly).filter(|run| !run.broken) else {
+            return Vec::new();
+        };
+        let trains = |model: &ModelId| self.live(*model) && run.training.contains_key(model);
+        match event {
+            EngineEvent::Report {
+                at,
+                report: Report::Entries(entries),
+            } if entries.len() == run.order.len() => {
+                let bad = |entry: &Entry| match entry.values()[0].1 {
+                    RawValue::Number(value) => *at == Point::Final && !value.is_finite(),
+                    RawValue::Other(_) => true,
+                };
+                let models = run.order.iter().zip(entries);
+                let models = models.filter(|(model, entry)| trains(model) && bad(entry));
+                models.map(|(model, _)| *model).collect()
+            }
+            EngineEvent::Report { .. }
+            | EngineEvent::AssemblyFailed { .. }
+            | EngineEvent::AssemblyFinished
+                if run.started.len() == 1 =>
+            {
+                run.training.keys().copied().filter(trains).collect()
+            }
+            EngineEvent::ModelFailed { model, .. } if trains(model) => vec![*model],
+            _ => Vec::new(),
+        }
+    }
+
     fn take_event(&mut self, now: Time, event: &Event, commands: &[Command]) {
         match event {
-            Event::Submit { model } => {
-                let state = ModelState::Queued;
-                let track = Track {
-                    state,
-                    since: now,
-                    attempts: 0,
-                    alone: false,
-                    refused: false,
-                };
-                self.models.entry(*model).or_insert(track);
-            }
+            Event::Submit { model } => self.enter(now, *model),
+            Event::SubmitAll { models } => models.iter().for_each(|model| self.enter(now, *model)),
             Event::Close => self.closed = true,
             Event::Shutdown => {
                 self.closed = true;
@@ -151,7 +195,8 @@ impl Oracle {
                     self.requeue(&asked.models, asked.alone);
                 }
                 for (_, run) in std::mem::take(&mut self.runs) {
-                    for &model in run.started.keys() {
+                    let models = run.started.keys().filter(|_| !run.broken);
+                    for &model in models {
                         let alone = self.models[&model].alone;
                         self.requeue(&[model], alone);
                     }
@@ -163,9 +208,24 @@ impl Oracle {
         }
     }
 
+    fn enter(&mut self, now: Time, model: ModelId) {
+        let track = Track {
+            state: ModelState::Queued,
+            since: now,
+            number: self.models.len(),
+            attempts: 0,
+            alone: false,
+            refused: false,
+        };
+        self.models.entry(model).or_insert(track);
+    }
+
     fn take_answer(&mut self, asked: &Asked, commands: &[Command]) {
         let starts = commands.iter().any(|c| matches!(c, Command::Start { .. }));
-        let ended = asked.models.iter().any(|&model| !self.live(model));
+        let ends = commands
+            .iter()
+            .any(|c| matches!(c, Command::Deliver { event, .. } if event.is_terminal()));
+        let ended = ends || asked.models.iter().any(|&model| !self.live(model));
         self.requeue(&asked.models, asked.alone);
         if !starts && !ended && !asked.outdated {
             for model in &asked.models {
@@ -214,10 +274,25 @@ impl Oracle {
             EngineEvent::AssemblyFailed { .. } | EngineEvent::AssemblyFinished => {
                 if let Some(run) = self.runs.remove(&assembly) {
                     self.freed();
-                    if run.started.len() > 1 {
+                    if run.started.len() > 1 && !run.broken {
                         let models: Vec<ModelId> = run.started.into_keys().collect();
                         self.requeue(&models, true);
                     }
+                }
+            }
+            EngineEvent::Report { report, .. } => {
+                let Some(run) = self.runs.get_mut(&assembly) else {
+                    return;
+                };
+                let fits = matches!(report, Report::Entries(e) if e.len() == run.order.len());
+                if fits || run.broken {
+                    return;
+                }
+                run.broken = true;
+                let training = std::mem::take(&mut run.training);
+                if run.started.len() > 1 {
+                    let models: Vec<ModelId> = training.into_keys().collect();
+                    self.requeue(&models, true);
                 }
             }
             _ => {}
@@ -242,6 +317,7 @@ impl Oracle {
                     "offered a used device"
                 );
                 self.check_concurrency(*max_assemblies);
+                self.check_line(models, *alone);
                 for model in models {
                     let track = self
                         .models
@@ -315,6 +391,8 @@ impl Oracle {
                 let run = Run {
                     started,
                     training,
+                    order: plan.models.clone(),
+                    broken: false,
                     devices: devices.clone(),
                 };
                 assert!(
@@ -374,90 +452,28 @@ impl Oracle {
         self.runs.values().any(|run| run.devices.contains(&device))
     }
 
+    /// Retries come before the queue, and in the queue nobody passes a model that was not refused.
+    fn check_line(&self, batch: &[ModelId], alone: bool) {
+        let batch: Vec<&Track> = batch.iter().map(|model| &self.models[model]).collect();
+        if alone {
+            return;
+        }
+        assert!(batch.is_sorted_by_key(|track| track.number), "out of turn");
+        let last = batch.last().map(|track| track.number);
+        let waits = |track: &&Track| match track.state {
+            ModelState::Retrying => !track.refused,
+            ModelState::Queued => !track.refused && Some(track.number) <= last,
+            _ => false,
+        };
+        let ahead = self.models.values().filter(waits).count();
+        assert_eq!(ahead, batch.len(), "somebody was passed over");
+    }
+
     fn check_concurrency(&self, more: usize) {
         if let Some(max) = self.config.max_concurrency {
             assert!(
                 self.runs.len() + more <= max.get() as usize,
                 "too many assemblies at once"
-            );
-        }
-    }
-
-    fn check_state(&self, now: Time, after: &Scheduler) {
-        let states: BTreeMap<ModelId, ModelState> = self
-            .models
-            .iter()
-            .map(|(&model, track)| (model, track.state))
-            .collect();
-        assert_eq!(after.models().collect::<BTreeMap<_, _>>(), states);
-        for state in ModelState::ALL {
-            let count = states.values().filter(|&&s| s == state).count();
-            assert_eq!(after.counts().of(state), count, "{state:?}");
-            assert_eq!(after.models_in(state).count(), count, "{state:?}");
-        }
-        for (&model, track) in &self.models {
-            assert_eq!(after.attempts(model), Some(track.attempts));
-        }
-
-        let offered = self.asked.as_ref().map_or(&[][..], |asked| &asked.devices);
-        let free: Vec<DeviceId> = (0..self.config.devices.len() as u32)
-            .map(DeviceId)
-            .filter(|device| !self.held(*device) && !offered.contains(device))
-            .collect();
-        assert_eq!(
-            after.free_devices().collect::<Vec<_>>(),
-            free,
-            "a device was lost or reused"
-        );
-        let running: Vec<AssemblyId> = after.running().map(|run| run.assembly).collect();
-        assert_eq!(running, self.runs.keys().copied().collect::<Vec<_>>());
-
-        let slots = self
-            .config
-            .max_concurrency
-            .map_or(usize::MAX, |max| max.get() as usize - self.runs.len());
-        let count = |state| after.counts().of(state);
-        let waiting = count(ModelState::Queued) + count(ModelState::Retrying);
-        let idle = free.len().min(slots).saturating_sub(waiting);
-        assert_eq!(after.idle_capacity(), idle);
-
-        let all_ended = states.values().all(|state| state.is_terminal());
-        assert_eq!(
-            self.finished == 1,
-            self.closed && all_ended,
-            "finished in time"
-        );
-        assert_eq!(after.is_finished(), self.finished == 1);
-        if !free.is_empty() && slots > 0 && self.asked.is_none() {
-            self.check_nothing_waits(now, after);
-        }
-    }
-
-    /// Nothing waits that is due and has a device, and for what is not due there is an alarm.
-    fn check_nothing_waits(&self, now: Time, after: &Scheduler) {
-        let waiting = |state| {
-            let of_state = move |track: &&Track| track.state == state && !track.refused;
-            self.models
-                .values()
-                .filter(of_state)
-                .map(|track| track.since)
-                .min()
-        };
-        assert_eq!(
-            waiting(ModelState::Retrying),
-            None,
-            "a retry waits beside a free device"
-        );
-        if let Some(since) = waiting(ModelState::Queued) {
-            assert!(!self.closed, "a closed set waits");
-            let deadline = since.after(self.config.batch_waiting_time);
-            assert!(
-                now < deadline,
-                "a model is due and waits beside a free device"
-            );
-            assert!(
-                after.wake_at().is_some_and(|time| time <= deadline),
-                "nobody will wake up"
             );
         }
     }

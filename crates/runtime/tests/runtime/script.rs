@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use syncarp_runtime::{
     AssemblyId, Attempt, BatchLimit, Command, Config, Device, DeviceId, EngineEvent, Event,
-    ModelEvent, ModelId, PlannedAssembly, Point, RawMetric, RawValue, RequestId, Scheduler, Time,
+    ModelEvent, ModelId, PlannedAssembly, Point, RawMetric, RawValue, Report, RequestId, Scheduler,
+    Time,
 };
 
 use crate::oracle::Oracle;
@@ -55,9 +56,13 @@ pub struct Script {
     pub scheduler: Scheduler,
     pub oracle: Oracle,
     pub history: Vec<(Time, Event)>,
+    /// What the last event led to.
+    pub commands: Vec<Command>,
     now: Time,
     /// What came out and was not compared yet.
     said: Vec<String>,
+    /// Whether nobody is going to compare.
+    mute: bool,
 }
 
 impl Script {
@@ -66,8 +71,18 @@ impl Script {
             oracle: Oracle::new(config.clone()),
             scheduler: Scheduler::new(config).expect("the settings are right"),
             history: Vec::new(),
+            commands: Vec::new(),
             now: Time::ZERO,
             said: Vec::new(),
+            mute: false,
+        }
+    }
+
+    /// A script of which nothing is compared as text.
+    pub fn mute(config: Config) -> Self {
+        Script {
+            mute: true,
+            ..Script::new(config)
         }
     }
 
@@ -78,12 +93,15 @@ impl Script {
     }
 
     pub fn send(&mut self, event: Event) -> &mut Self {
-        let mut commands = Vec::new();
-        self.scheduler.step(self.now, event.clone(), &mut commands);
+        self.commands.clear();
+        let now = self.now;
+        self.scheduler.step(now, event.clone(), &mut self.commands);
         self.oracle
-            .check(self.now, &event, &commands, &self.scheduler);
-        self.history.push((self.now, event));
-        self.said.extend(commands.iter().map(show));
+            .check(now, &event, &self.commands, &self.scheduler);
+        self.history.push((now, event));
+        if !self.mute {
+            self.said.extend(self.commands.iter().map(show));
+        }
         self
     }
 
@@ -117,6 +135,12 @@ impl Script {
             });
         }
         self
+    }
+
+    /// Submits models at one moment, as company for each other.
+    pub fn submit_together(&mut self, models: &[u32]) -> &mut Self {
+        let models = models.iter().copied().map(ModelId).collect();
+        self.send(Event::SubmitAll { models })
     }
 
     pub fn close(&mut self) -> &mut Self {
@@ -191,6 +215,12 @@ impl Script {
     ) -> &mut Self {
         let metrics = vec![raw(model, attempt, at, value)];
         self.engine(assembly, EngineEvent::Metrics { metrics })
+    }
+
+    /// A report by place, as JSON.
+    pub fn reports(&mut self, assembly: u32, at: Point, report: serde_json::Value) -> &mut Self {
+        let report = Report::from(&report);
+        self.engine(assembly, EngineEvent::Report { at, report })
     }
 
     pub fn checkpoint(&mut self, assembly: u32, model: u32, attempt: u32, epoch: u64) -> &mut Self {

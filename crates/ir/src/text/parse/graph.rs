@@ -162,8 +162,13 @@ impl<'a> Parser<'a> {
         let mut context: Context = builder.context();
         if self.is_word("on") {
             self.advance()?;
-            let (index, _) = self.id(Device::PREFIX, "a device")?;
-            context.device = Some(Device::new(index));
+            context.device = Some(if self.is_word(Device::HOST_NAME) {
+                self.advance()?;
+                Device::HOST
+            } else {
+                let (index, _) = self.id(Device::PREFIX, "`host` or a device")?;
+                Device::new(index)
+            });
         }
         if self.eat("@")? {
             let mut set = Vec::new();

@@ -1,5 +1,5 @@
-//! What this binary knows: ops, layers, kernels, passes and parts of evaluators. A crate that adds
-//! one of these is named here and nowhere else.
+//! What ships: ops, layers, kernels, passes and parts of evaluators. A crate that adds one of these
+//! is named here and nowhere else.
 
 use std::sync::Arc;
 
@@ -10,31 +10,38 @@ use syncarp_frontend::{Frontend, LayerRegistry};
 use syncarp_ir::OpRegistry;
 use syncarp_ir::core_ops::{INPUT, STATE};
 use syncarp_pass::{PassRegistry, RegisterError};
+use syncarp_place::PolicyRegistry;
 use syncarp_runtime::Planner;
 
-use crate::args::Placing;
-use crate::report::{Failure, check_pipeline};
+use crate::error::{PlannerError, RegistryError};
 
-/// Everything that is registered.
-pub(crate) struct Registries {
+/// Everything that is registered. A program adds its own before it uses them.
+#[derive(Clone)]
+pub struct Registries {
+    /// The ops.
     pub ops: Arc<OpRegistry>,
+    /// The embedded engine's kernels.
     pub kernels: Arc<KernelRegistry>,
+    /// The passes.
     pub passes: Arc<PassRegistry>,
-    pub evaluators: EvaluatorRegistry,
+    /// Losses, metrics, optimizers and schedules.
+    pub evaluators: Arc<EvaluatorRegistry>,
+    /// The placement policies.
+    pub policies: PolicyRegistry,
 }
 
 impl Registries {
-    /// All that is built in.
+    /// All that ships.
     ///
     /// # Errors
-    /// Where two entries have one name, which is a bug of this binary.
-    pub fn standard() -> Result<Self, Failure> {
-        let bug = |error: &dyn std::fmt::Display| Failure::work(error.to_string());
+    /// Where two entries have one name, which is a bug.
+    pub fn standard() -> Result<Self, RegistryError> {
         Ok(Registries {
             ops: Arc::new(syncarp_ops::standard()),
-            kernels: Arc::new(syncarp_engine::kernels::standard().map_err(|e| bug(&e))?),
-            passes: Arc::new(passes().map_err(|e| bug(&e))?),
-            evaluators: EvaluatorRegistry::standard(),
+            kernels: Arc::new(syncarp_engine::kernels::standard()?),
+            passes: Arc::new(passes()?),
+            evaluators: Arc::new(EvaluatorRegistry::standard()),
+            policies: PolicyRegistry::standard(),
         })
     }
 
@@ -53,16 +60,16 @@ impl Registries {
         op == INPUT || op == STATE || self.kernels.has(op)
     }
 
-    /// A planner as the command line asks for.
+    /// A planner with a pipeline of logical passes and a placement policy.
     ///
     /// # Errors
-    /// Where the policy or the pipeline is wrong.
-    pub fn planner(&self, placing: &Placing) -> Result<Planner, Failure> {
-        check_pipeline(&self.passes, &placing.passes, true)?;
+    /// Where there is no such policy, or the text is no pipeline.
+    pub fn planner(&self, pipeline: &str, policy: &str) -> Result<Planner, PlannerError> {
+        self.passes.resolve(pipeline)?;
         Ok(Planner {
             passes: self.passes.clone(),
-            pipeline: placing.passes.clone(),
-            policy: placing.policy()?,
+            pipeline: pipeline.to_owned(),
+            policy: self.policies.get(policy)?,
         })
     }
 }
