@@ -261,6 +261,32 @@ fn defect_06_an_engine_that_panics_ends_nothing() {
     assert!(ended.iter().all(|s| s.attempts == 2));
 }
 
+/// A model with an op that the engine cannot run fails alone, before anybody trains; the others
+/// are not taken apart for it.
+#[test]
+fn a_model_that_the_engine_cannot_run_fails_alone() {
+    let odd = MLP.replace("a = relu h", "a = custom h {op=\"foo.bar\", results=1} : f32[n, 32]");
+    assert_ne!(odd, MLP);
+    let session = Session::start(settings("cpu:0"), planner(), engine()).unwrap();
+    let events = events(&session);
+    let trials = [
+        trial(MLP, "a", "sgd"),
+        trial(&odd, "odd", "sgd"),
+        trial(CNN, "b", "sgd"),
+    ];
+    let models = session.submit_all(trials).unwrap();
+    let ends = ends(&events, 3);
+    assert!(is_finished(&ends[&models[0]]) && is_finished(&ends[&models[2]]));
+    match &ends[&models[1]] {
+        ModelEvent::Failed { cause } => {
+            assert!(cause.to_string().contains("no kernel for `foo.bar`"), "{cause}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let ended = session.join().unwrap();
+    assert!(ended.iter().all(|s| s.attempts == 1), "{ended:?}");
+}
+
 #[test]
 fn defect_22_a_shutdown_ends_running_and_queued_models() {
     let (puppet, jobs) = Puppet::new();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use syncarp_evaluator::Evaluator;
-use syncarp_ir::{Model, Plan, State, TensorData};
+use syncarp_ir::{Model, Plan, Purity, State, TensorData};
 use syncarp_pass::{Context, Manager, PassRegistry};
 use syncarp_place::Device;
 
@@ -44,6 +44,8 @@ pub(crate) struct Training<'j> {
     plan: Plan,
     threads: Vec<usize>,
     pub trainees: Vec<Trainee>,
+    /// Models that cannot be trained here, and why.
+    refused: Vec<(usize, String)>,
     /// Values of states by (model's number in the assembly, path), from one segment to the next.
     kept: BTreeMap<(usize, Arc<str>), TensorData>,
     /// Epochs done.
@@ -63,21 +65,34 @@ impl<'j> Training<'j> {
         passes: &PassRegistry,
         pipeline: &str,
     ) -> Result<Self, EngineError> {
-        let mut plan = (*job.assembly.plan).clone();
+        let refused = opaque(&job.assembly.plan, kernels);
+        let stay: Vec<Model> = (0..job.evaluators.len())
+            .filter(|number| refused.iter().all(|(other, _)| other != number))
+            .map(Model::new)
+            .collect();
+        let mut plan = match refused.is_empty() {
+            true => (*job.assembly.plan).clone(),
+            false => syncarp_logical::project(&job.assembly.plan, &stay),
+        };
+        let evaluators: Vec<Arc<Evaluator>> = stay
+            .iter()
+            .map(|model| job.evaluators[model.index()].clone())
+            .collect();
         let has_kernel = |op: &str| {
             use syncarp_ir::core_ops::{INPUT, STATE};
             op == INPUT || op == STATE || kernels.has(op)
         };
-        let mut cx = Context::new(&job.evaluators, &has_kernel);
+        let mut cx = Context::new(&evaluators, &has_kernel);
         let manager = Manager::new(passes, pipeline).map_err(syncarp_pass::PipelineError::from)?;
-        manager.run(&mut plan, &mut cx, &mut ())?;
-        let trainees = job
-            .evaluators
+        if !stay.is_empty() {
+            manager.run(&mut plan, &mut cx, &mut ())?;
+        }
+        let trainees = stay
             .iter()
-            .enumerate()
-            .map(|(number, evaluator)| Trainee {
-                number,
-                evaluator: evaluator.clone(),
+            .zip(evaluators)
+            .map(|(model, evaluator)| Trainee {
+                number: model.index(),
+                evaluator,
                 loss_sum: 0.0,
                 failed: None,
                 failed_at: None,
@@ -94,6 +109,7 @@ impl<'j> Training<'j> {
                 .map(|d: &Device| d.threads.max(1))
                 .collect(),
             trainees: trainees.collect(),
+            refused,
             kept: BTreeMap::new(),
             epoch: 0,
             step: 0,
@@ -106,6 +122,9 @@ impl<'j> Training<'j> {
             tell(Event::Started {
                 model: trainee.number,
             });
+        }
+        for (model, cause) in std::mem::take(&mut self.refused) {
+            tell(Event::Failed { model, cause });
         }
         while !self.trainees.is_empty() && !asked.stop() {
             self.segment::<f32>(tell, asked)?;
@@ -180,6 +199,27 @@ impl<'j> Training<'j> {
         self.plan = plan;
         Ok(())
     }
+}
+
+/// The models with a node that no engine can look into and this one has no kernel for, each with
+/// its first such node. They fail before the others begin.
+fn opaque(plan: &Plan, kernels: &KernelRegistry) -> Vec<(usize, String)> {
+    let mut found: BTreeMap<usize, String> = BTreeMap::new();
+    for (_, graph) in &plan.graphs {
+        for node in graph.nodes() {
+            let op = graph.op_name(node);
+            if graph.op(node).purity() != Purity::Opaque || kernels.has(op) {
+                continue;
+            }
+            let named = graph.attrs(node).str("op").map_or(op, |name| &**name);
+            for origin in graph.provenance().set(graph.provenance_id(node)) {
+                let path = graph.provenance().path(origin.path);
+                let cause = || format!("{path}: the engine has no kernel for `{named}`");
+                found.entry(origin.model.index()).or_insert_with(cause);
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// For every owned state, its owner and its path there.

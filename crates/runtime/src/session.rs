@@ -261,10 +261,13 @@ impl Handle {
     }
 }
 
+/// Whether all went well, and how the models are.
+type Outcome = (Result<(), DriveError>, Vec<ModelStatus>);
+
 /// A running session. Dropping it shuts it down.
 pub struct Session {
     handle: Handle,
-    thread: Option<JoinHandle<(Result<(), DriveError>, Vec<ModelStatus>)>>,
+    thread: Option<JoinHandle<Outcome>>,
 }
 
 impl std::ops::Deref for Session {
