@@ -52,6 +52,9 @@ pub(crate) struct ImportArgs {
     /// Write here instead of to standard output; weights go beside it, in safetensors
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
+    /// The dims of one sample of an input that a file leaves open, such as `x=1,28,28`
+    #[arg(long = "input-shape", value_name = "NAME=DIMS")]
+    pub input_shapes: Vec<String>,
     /// Say what was read as JSON; the text form is then written with `-o` only
     #[arg(long)]
     pub json: bool,

@@ -18,6 +18,7 @@ use crate::npz::{Elements, encode};
 use crate::opt::pipeline_failure;
 use crate::output::{print, write_atomically};
 use crate::report::{Failure, Outcome};
+use crate::shapes::Shapes;
 use syncarp_standard::Registries;
 
 /// Evaluates a model.
@@ -26,7 +27,7 @@ use syncarp_standard::Registries;
 /// Where the model or the arrays are wrong, or do not fit each other.
 pub(crate) fn eval(args: &EvalArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
-    let mut plan = load(&args.file, &registries)?;
+    let mut plan = load(&args.file, &Shapes::default(), &registries)?;
     ready(&mut plan, &registries)?;
     let given = read_arrays(&args.input).map_err(|error| Failure::usage(error.to_string()))?;
     let inputs = assign(eval_graph(&plan)?, given, &args.input)?;

@@ -3,12 +3,13 @@
 use serde_json::json;
 use syncarp_ir::{Plan, StateKind};
 use syncarp_logical::fuse;
+use syncarp_standard::Registries;
 
 use crate::args::ImportArgs;
 use crate::models::{data_inputs, load, save, submissions};
 use crate::output::{print, print_json};
 use crate::report::{Failure, Outcome};
-use syncarp_standard::Registries;
+use crate::shapes::Shapes;
 
 /// Imports model files.
 ///
@@ -16,10 +17,15 @@ use syncarp_standard::Registries;
 /// Where a file cannot be read or written, or the models do not fuse.
 pub(crate) fn import(args: &ImportArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
+    let shapes = Shapes::parse(&args.input_shapes)?;
     let plan = match &args.files[..] {
-        [file] => load(file, &registries)?,
+        [file] => {
+            let plan = load(file, &shapes, &registries)?;
+            shapes.all_used()?;
+            plan
+        }
         files => {
-            let submissions = submissions(files, &registries)?;
+            let submissions = submissions(files, &shapes, &registries)?;
             fuse(&submissions).map_err(|error| Failure::usage(error.to_string()))?
         }
     };

@@ -16,6 +16,7 @@ mod plan;
 mod record;
 mod report;
 mod run;
+mod shapes;
 mod show;
 mod state_file;
 mod status;

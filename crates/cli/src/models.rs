@@ -6,23 +6,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry};
-use syncarp_frontend::{load_text, save_weights};
+use syncarp_frontend::nni::{self, ModelFile};
+use syncarp_frontend::{LayerRegistry, load_text, save_weights};
 use syncarp_ir::core_ops::{INPUT, STEP_INPUT};
 use syncarp_ir::{
     BuildError, Graph, Initial, Node, OutputKey, Plan, Rewriter, StateKind, TensorType, print,
 };
 use syncarp_logical::{Submission, project};
+use syncarp_standard::Registries;
 
 use crate::output::write_atomically;
 use crate::report::Failure;
-use syncarp_standard::Registries;
+use crate::shapes::Shapes;
 
-/// Reads a model file in any front end's format.
+/// Reads a model file in any front end's format and binds the inputs whose shapes are given. What
+/// a front end has to say although it went well goes to standard error.
 ///
 /// # Errors
-/// Where it cannot be read, or is no model.
-pub(crate) fn load(path: &Path, registries: &Registries) -> Result<Plan, Failure> {
-    Ok(load_text(path, &registries.ops)?)
+/// Where it cannot be read, or is no model, or a shape does not fit.
+pub(crate) fn load(path: &Path, shapes: &Shapes, registries: &Registries) -> Result<Plan, Failure> {
+    let mut plan = match path.extension().is_some_and(|e| e == "json") {
+        true => {
+            let file = ModelFile::read(path)?;
+            let inputs = file.inputs();
+            let types = shapes.types(&inputs);
+            let name = nni::model_name(path);
+            let imported =
+                file.lower(&name, &registries.ops, &LayerRegistry::standard(), &types)?;
+            for note in imported.notes {
+                // Without standard error there is nobody to tell.
+                let _ = writeln!(std::io::stderr(), "note: {}", note.place);
+            }
+            imported.plan
+        }
+        false => load_text(path, &registries.ops)?,
+    };
+    let bound = shapes.bind(&mut plan);
+    bound.map_err(|message| Failure::usage(format!("{}: {message}", path.display())))?;
+    Ok(plan)
 }
 
 /// Every model of some files as a submission of its own, with one evaluator for all. Names that
@@ -32,13 +53,14 @@ pub(crate) fn load(path: &Path, registries: &Registries) -> Result<Plan, Failure
 /// As [`load`].
 pub(crate) fn submissions(
     files: &[PathBuf],
+    shapes: &Shapes,
     registries: &Registries,
 ) -> Result<Vec<Submission>, Failure> {
     let evaluator = Arc::new(default_evaluator(&registries.evaluators)?);
     let mut taken = BTreeSet::new();
     let mut submissions = Vec::new();
     for file in files {
-        let plan = load(file, registries)?;
+        let plan = load(file, shapes, registries)?;
         for model in plan.model_ids() {
             let one = project(&plan, &[model]);
             let name = &plan.model(model).name;
@@ -55,6 +77,7 @@ pub(crate) fn submissions(
             });
         }
     }
+    shapes.all_used()?;
     Ok(submissions)
 }
 

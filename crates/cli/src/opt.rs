@@ -9,6 +9,7 @@ use crate::args::OptArgs;
 use crate::models::{default_evaluator, load, save};
 use crate::output::print;
 use crate::report::{Failure, Outcome, check_pipeline, pipeline_mistake};
+use crate::shapes::Shapes;
 use syncarp_standard::Registries;
 
 /// Runs a pipeline on a model's text form.
@@ -18,7 +19,7 @@ use syncarp_standard::Registries;
 pub(crate) fn opt(args: &OptArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
     check_pipeline(&registries.passes, &args.passes, false)?;
-    let mut plan = load(&args.file, &registries)?;
+    let mut plan = load(&args.file, &Shapes::default(), &registries)?;
     let evaluator = Arc::new(default_evaluator(&registries.evaluators)?);
     let evaluators: Vec<Arc<Evaluator>> = plan.models.iter().map(|_| evaluator.clone()).collect();
     let has_kernel = |op: &str| registries.has_kernel(op);

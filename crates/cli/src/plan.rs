@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use syncarp_data::{Array, Batching, Column, DataParts, DataStream, Dataset, Difference};
-use syncarp_ir::{Bindings, DType, Dim, Graph, Model, Plan, TRAIN, TensorType};
-use syncarp_logical::bind_inputs;
+use syncarp_ir::{Bindings, Graph, Model, Plan, TRAIN};
 use syncarp_place::Assembly;
 use syncarp_runtime::{PlanError, Planned, Trial};
 
 use crate::args::PlanArgs;
-use crate::models::{data_inputs, frozen, has_weights, submissions};
+use crate::models::{frozen, has_weights, submissions};
 use crate::opt::pipeline_failure;
 use crate::output::{print, print_json, table};
 use crate::report::{Failure, Outcome};
+use crate::shapes::Shapes;
 use syncarp_standard::{Registries, Submitter};
 use syncarp_sweep::Sweep;
 
@@ -41,7 +41,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Outcome, Failure> {
                 "a sweep is planned alone, without other files",
             ));
         }
-        files => file_trials(files, &args.input_shapes, &registries)?,
+        files => file_trials(files, &Shapes::parse(&args.input_shapes)?, &registries)?,
     };
     let borrowed: Vec<&Trial> = trials.iter().collect();
     let planned = planner
@@ -68,35 +68,23 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<Outcome, Failure> {
 /// to be trained. Nothing is trained here, so one row of nothing stands for their data.
 fn file_trials(
     files: &[PathBuf],
-    shapes: &[String],
+    shapes: &Shapes,
     registries: &Registries,
 ) -> Result<Vec<Trial>, Failure> {
-    let shapes = input_shapes(shapes)?;
     let data = placeholder().map_err(|error| Failure::work(error.to_string()))?;
-    let mut used = vec![false; shapes.len()];
     let mut trials = Vec::new();
-    for mut submission in submissions(files, registries)? {
-        let mut plan = (*submission.plan).clone();
-        if has_weights(&plan) {
-            plan = frozen(&plan).map_err(|error| Failure::work(error.to_string()))?;
+    for mut submission in submissions(files, shapes, registries)? {
+        if has_weights(&submission.plan) {
+            let plan = frozen(&submission.plan);
+            let plan = plan.map_err(|error| Failure::work(error.to_string()))?;
+            submission.plan = Arc::new(plan);
         }
-        bind(&mut plan, &shapes, &mut used)
-            .map_err(|message| Failure::usage(format!("model `{}`: {message}", submission.name)))?;
-        submission.plan = Arc::new(plan);
         trials.push(Trial {
             submission,
             data: data.clone(),
         });
     }
-    match used.iter().position(|used| !used) {
-        Some(place) => {
-            let name = &shapes[place].0;
-            Err(Failure::usage(format!(
-                "--input-shape: no model has an input `{name}`"
-            )))
-        }
-        None => Ok(trials),
-    }
+    Ok(trials)
 }
 
 fn placeholder() -> Result<Arc<DataStream>, syncarp_data::DataError> {
@@ -107,64 +95,6 @@ fn placeholder() -> Result<Arc<DataStream>, syncarp_data::DataError> {
         parts,
         Batching::default(),
     )?))
-}
-
-/// Reads `NAME=1,28,28`.
-fn input_shapes(texts: &[String]) -> Result<Vec<(String, Vec<u64>)>, Failure> {
-    let read = |text: &String| {
-        let (name, dims) = text.split_once('=')?;
-        let dims = dims.split(',').map(str::trim).filter(|dim| !dim.is_empty());
-        let dims: Option<Vec<u64>> = dims
-            .map(|dim| dim.parse().ok().filter(|dim| *dim > 0))
-            .collect();
-        Some((name.trim().to_owned(), dims?)).filter(|(name, _)| !name.is_empty())
-    };
-    let wrong = |text: &String| Failure::Usage {
-        message: format!("--input-shape: `{text}` is no shape of an input"),
-        help: Some("write NAME=DIMS with the dims of one sample, such as x=1,28,28".to_owned()),
-    };
-    texts
-        .iter()
-        .map(|text| read(text).ok_or_else(|| wrong(text)))
-        .collect()
-}
-
-/// Binds the inputs whose shapes are given; nothing is bound where none of them is this model's.
-fn bind(plan: &mut Plan, shapes: &[(String, Vec<u64>)], used: &mut [bool]) -> Result<(), String> {
-    let mut inputs: Vec<(Arc<str>, TensorType)> = Vec::new();
-    for (_, graph) in &plan.graphs {
-        for (name, ty) in data_inputs(graph) {
-            if !inputs.iter().any(|(n, _)| *n == name) {
-                inputs.push((name, ty));
-            }
-        }
-    }
-    let given = |name: &str| shapes.iter().position(|(n, _)| n == name);
-    if !inputs.iter().any(|(name, _)| given(name).is_some()) {
-        return Ok(());
-    }
-    let mut columns: Vec<(Arc<str>, DType, Vec<u64>)> = Vec::new();
-    for (name, ty) in inputs {
-        let dims = match given(&name) {
-            Some(place) => {
-                used[place] = true;
-                shapes[place].1.clone()
-            }
-            None => {
-                let known = ty.dims().and_then(|dims| {
-                    let sample = dims.get(1..)?.iter().map(Dim::known);
-                    sample.collect::<Option<Vec<u64>>>()
-                });
-                known.ok_or_else(|| format!("give `--input-shape {name}=...` too"))?
-            }
-        };
-        columns.push((name, ty.dtype.unwrap_or(DType::F32), dims));
-    }
-    let columns: Vec<(&str, DType, &[u64])> = columns
-        .iter()
-        .map(|(name, dtype, dims)| (&**name, *dtype, &dims[..]))
-        .collect();
-    bind_inputs(plan, &columns).map_err(|error| error.to_string())
 }
 
 /// The graph that is counted: the one that trains, or the only one.
@@ -355,22 +285,4 @@ fn apart(views: &[View], trials: &[Trial]) -> String {
         );
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn input_shapes_are_read() {
-        let read = |text: &str| input_shapes(&[text.to_owned()]);
-        assert_eq!(
-            read("x=1,28,28").unwrap(),
-            [("x".to_owned(), vec![1, 28, 28])]
-        );
-        assert_eq!(read("x=").unwrap(), [("x".to_owned(), vec![])]);
-        for wrong in ["x", "=1", "x=a", "x=1,-2", "x=0"] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -176,7 +176,7 @@ fn edges_that_lead_nowhere_are_told_at_their_place() {
         ),
         (
             format!("{b}, {}, {out}", edge("\"b\", null", "\"a\", null")),
-            "m.json:1:24: the node `a` takes from itself, round a cycle",
+            "m.json:1:23: the node `a` takes from itself, round a cycle",
         ),
         (
             format!("{a}, {}, {out}", edge("\"a\", 1", "\"b\", null")),
@@ -207,7 +207,7 @@ fn operations_that_do_not_fit_are_told_at_their_place() {
         ),
         (
             r#"{"type": "__torch__.torch.nn.Linear", "parameters": {"in_features": "3", "out_features": 3}}"#,
-            "m.json:1:104: `in_features` of `Linear`",
+            "m.json:1:110: `in_features` of `Linear`",
         ),
         (
             r#"{"type": "__torch__.torch.nn.Linear", "parameters": {"in_feature": 3, "out_features": 3}}"#,
@@ -288,9 +288,8 @@ fn a_whole_message_shows_the_place() {
     let text = single(r#"{"type": "aten::dropout"}"#);
     assert_eq!(
         mistake(&text),
-        "m.json:1:51: `aten::dropout` at `a`: does not take (a tensor); it is called as \
-         aten::dropout(Tensor input, float p, bool train) -> Tensor; \
-         aten::native_dropout(Tensor input, float p, bool? train) -> Tensor\n  \
+        "m.json:1:51: `aten::dropout` at `a`: gets no `p`; it is called as \
+         aten::dropout(Tensor input, float p, bool train) -> Tensor\n  \
          | {\"_model\": {\"nodes\": {\"a\": {\"operation\": {\"type\": \"aten::dropout\"}}},\n  \
          |                                                   ^^^^^^^^^^^^^^^"
     );
@@ -345,7 +344,7 @@ fn lists_do_not_blow_up() {
         last = format!("t{i}");
     }
     for (count, message) in [
-        (10, "more than 1024 results"),
+        (12, "more than 1024 results"),
         (60, "nests at most 16 deep"),
     ] {
         let model = format!(
@@ -354,8 +353,8 @@ fn lists_do_not_blow_up() {
             edge(&format!("\"t{}\", null", count - 1), "\"_outputs\", null")
         );
         // A longer chain is refused whatever is given back.
-        let model = if count == 10 {
-            shortened(&model, 10)
+        let model = if count == 12 {
+            shortened(&model, 12)
         } else {
             model
         };
@@ -466,13 +465,14 @@ fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
         match bytes[at] {
             b'"' => {
                 at += 1;
-                while bytes[at] != b'"' {
+                while at < bytes.len() && bytes[at] != b'"' {
                     at += 1;
                 }
-                at += 1;
+                at = (at + 1).min(bytes.len());
             }
             b if b.is_ascii_alphanumeric() || b == b'-' => {
-                while bytes[at].is_ascii_alphanumeric() || b"-.+".contains(&bytes[at]) {
+                let of_number = |b: &u8| b.is_ascii_alphanumeric() || b"-.+".contains(b);
+                while bytes.get(at).is_some_and(of_number) {
                     at += 1;
                 }
             }
@@ -496,6 +496,9 @@ proptest! {
         let mut text = text;
         for (place, how, piece, other) in changes {
             let tokens = tokens(&text);
+            if tokens.is_empty() {
+                break;
+            }
             let at = place.get(&tokens).clone();
             let new = match how {
                 0 => PIECES[piece.index(PIECES.len())].to_owned(),
@@ -504,9 +507,6 @@ proptest! {
                 _ => format!("{} {}", &text[at.clone()], PIECES[piece.index(PIECES.len())]),
             };
             text.replace_range(at, &new);
-            if tokens.len() < 3 {
-                break;
-            }
         }
         match import(&text) {
             Ok(imported) => {

@@ -71,8 +71,12 @@ impl Line {
                 break;
             }
         }
-        for (turn, _) in &taken {
-            self.waiting.remove(turn);
+        if taken.len() == self.waiting.len() {
+            self.waiting.clear();
+        } else {
+            for (turn, _) in &taken {
+                self.waiting.remove(turn);
+            }
         }
         taken
     }

@@ -3,6 +3,7 @@
 mod common;
 mod files;
 mod mistakes;
+mod nni;
 mod plan;
 mod run;
 mod status;

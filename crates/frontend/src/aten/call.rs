@@ -29,12 +29,20 @@ impl<'c, 'a> Call<'c, 'a> {
         positional: &[Arg],
         keywords: &[(&str, Arg)],
     ) -> Result<Self, String> {
-        let of_room = |room: Room| function.schemas.iter().filter(move |s| s.room == room);
-        let name = match of_room(named.room).next() {
-            Some(_) => named.room,
-            None => Room::Aten,
+        // One item may have several names; each has forms of its own.
+        let plain = named.name.strip_suffix('_').unwrap_or(named.name);
+        let of = |room: Room, name: &str| {
+            function.schemas.iter().any(|s| (s.room, s.name) == (room, name))
         };
-        let forms = || of_room(name).filter(|s| named.overload.is_none_or(|o| form_is(s, o)));
+        let rooms = [named.room, Room::Aten];
+        let names = rooms.map(|room| [(room, named.name), (room, plain)]);
+        let called = names.into_iter().flatten().find(|(room, name)| of(*room, name));
+        let called = called.unwrap_or((Room::Aten, plain));
+        let forms = || {
+            let forms = function.schemas.iter();
+            let forms = forms.filter(|s| (s.room, s.name) == called);
+            forms.filter(|s| named.overload.is_none_or(|o| form_is(s, o)))
+        };
         let mut bound = forms().map(|schema| bind(schema, positional, keywords));
         if let Some(args) = bound.find_map(Result::ok) {
             let lower = function.lower;

@@ -17,6 +17,8 @@ mod pool;
 mod reduce;
 mod schema;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::BTreeMap;
