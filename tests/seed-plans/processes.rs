@@ -1,9 +1,12 @@
-//! Planning in another process, whose hash tables have another seed.
+//! What leaves the process: plans as text, and the same plans in another process, whose hash tables
+//! have another seed.
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
-use syncarp_ir::print;
+use syncarp_diag::Source;
+use syncarp_ir::{parse, print, verify};
 
 use crate::setup::{Differ, Grouped, MNIST, judged, submissions};
 
@@ -56,4 +59,24 @@ fn defect_10_every_process_plans_the_same() {
         std::fs::remove_file(&path).unwrap();
         assert!(theirs == ours, "process {number} plans otherwise");
     }
+}
+
+/// What is handed to an engine can be written and read again. A merged trial of NNI's cannot be
+/// serialised for the one training service that takes it.
+#[test]
+fn defect_02_assemblies_survive_their_text() {
+    let devices: Vec<String> = ["h0/gpu0", "h0/gpu1"].map(str::to_owned).into();
+    let models = judged(submissions(MNIST, Some(&[1, 28, 28]), "AAB", Differ::Rate));
+    let grouped = Grouped::new(&models, true, &devices);
+    let ops = Arc::new(syncarp_ops::standard());
+    let mut count = 0;
+    for assembly in grouped.assemblies().iter().flatten() {
+        let text = print(&assembly.plan);
+        let again = parse(&Source::new("assembly", text.as_str()), &ops);
+        let again = again.unwrap_or_else(|error| panic!("{error}"));
+        assert!(verify(&again).is_empty());
+        assert_eq!(print(&again), text);
+        count += 1;
+    }
+    assert_eq!(count, 2);
 }

@@ -265,7 +265,10 @@ fn defect_06_an_engine_that_panics_ends_nothing() {
 /// are not taken apart for it.
 #[test]
 fn a_model_that_the_engine_cannot_run_fails_alone() {
-    let odd = MLP.replace("a = relu h", "a = custom h {op=\"foo.bar\", results=1} : f32[n, 32]");
+    let odd = MLP.replace(
+        "a = relu h",
+        "a = custom h {op=\"foo.bar\", results=1} : f32[n, 32]",
+    );
     assert_ne!(odd, MLP);
     let session = Session::start(settings("cpu:0"), planner(), engine()).unwrap();
     let events = events(&session);
@@ -279,7 +282,10 @@ fn a_model_that_the_engine_cannot_run_fails_alone() {
     assert!(is_finished(&ends[&models[0]]) && is_finished(&ends[&models[2]]));
     match &ends[&models[1]] {
         ModelEvent::Failed { cause } => {
-            assert!(cause.to_string().contains("no kernel for `foo.bar`"), "{cause}");
+            assert!(
+                cause.to_string().contains("no kernel for `foo.bar`"),
+                "{cause}"
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -82,7 +82,7 @@ fn check_arguments(
     for (name, value) in args.named.iter() {
         let mut declared = layer.arguments().iter();
         let fits = |known: &&str| plain(known) == plain(&name.value);
-        let Some(argument) = declared.find(|a| a.names.iter().any(|known| fits(&known))) else {
+        let Some(argument) = declared.find(|a| a.names.iter().any(&fits)) else {
             let message = format!("`{}` has no argument `{}`", kind.value, name.value);
             let error = Located::new(source, name.span.clone(), message);
             let known: Vec<&str> = layer

@@ -182,7 +182,7 @@ file = "mobilenet_v2.json"
         let elements = |name: &&str| last.tensor(name).unwrap().shape().iter().product::<usize>();
         let names = last.names();
         let parameter = |name: &&&str| name.ends_with(".weight") || name.ends_with(".bias");
-        let count: usize = names.iter().filter(parameter).map(|n| elements(n)).sum();
+        let count: usize = names.iter().filter(parameter).map(elements).sum();
         assert_eq!(count, parameters, "{name}");
     }
 }

@@ -32,11 +32,17 @@ impl<'c, 'a> Call<'c, 'a> {
         // One item may have several names; each has forms of its own.
         let plain = named.name.strip_suffix('_').unwrap_or(named.name);
         let of = |room: Room, name: &str| {
-            function.schemas.iter().any(|s| (s.room, s.name) == (room, name))
+            function
+                .schemas
+                .iter()
+                .any(|s| (s.room, s.name) == (room, name))
         };
         let rooms = [named.room, Room::Aten];
         let names = rooms.map(|room| [(room, named.name), (room, plain)]);
-        let called = names.into_iter().flatten().find(|(room, name)| of(*room, name));
+        let called = names
+            .into_iter()
+            .flatten()
+            .find(|(room, name)| of(*room, name));
         let called = called.unwrap_or((Room::Aten, plain));
         let forms = || {
             let forms = function.schemas.iter();

@@ -291,10 +291,10 @@ impl Wiring<'_> {
         };
         let mut after: Vec<Vec<usize>> = vec![Vec::new(); count];
         let mut waiting = vec![0usize; count];
-        for node in 0..count {
+        for (node, waits) in waiting.iter_mut().enumerate() {
             for head in before(node) {
                 after[head].push(node);
-                waiting[node] += 1;
+                *waits += 1;
             }
         }
         let ready = (0..count).filter(|node| waiting[*node] == 0).map(Reverse);
