@@ -13,7 +13,8 @@ use syncarp_logical::bind_inputs;
 use syncarp_pass::{Context, Manager};
 
 use crate::args::EvalArgs;
-use crate::models::{data_inputs, live, load};
+use crate::inputs::data_inputs;
+use crate::models::{live, load};
 use crate::npz::{Elements, encode};
 use crate::opt::pipeline_failure;
 use crate::output::{print, write_atomically};

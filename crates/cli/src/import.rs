@@ -6,7 +6,8 @@ use syncarp_logical::fuse;
 use syncarp_standard::Registries;
 
 use crate::args::ImportArgs;
-use crate::models::{data_inputs, load, save, submissions};
+use crate::inputs::data_inputs;
+use crate::models::{load, save, submissions};
 use crate::output::{print, print_json};
 use crate::report::{Failure, Outcome};
 use crate::shapes::Shapes;

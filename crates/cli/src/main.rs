@@ -7,6 +7,7 @@ mod args;
 mod eval;
 mod folder;
 mod import;
+mod inputs;
 mod list;
 mod models;
 mod npz;

@@ -1,5 +1,6 @@
 //! `run`: trains the models of a sweep merged, and keeps all that comes of it.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use syncarp_engine::Snapshot;
 use syncarp_place::Device;
 use syncarp_runtime::{
     AssemblyId, Handle, Listener, ModelEvent, ModelId, Planned, Planner, Point, Settings, Started,
-    Trial,
+    Trial, run_with,
 };
 
 use syncarp_standard::{Registries, Submitter};
@@ -76,8 +77,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
             max_concurrency: args.max_concurrency,
             ..Settings::new(devices.clone())
         };
-        syncarp_runtime::run(&trials, &settings, &planner, &mut engine, &mut watcher)
-            .map_err(|error| Failure::work(error.to_string()))?;
+        let interrupted = watcher.interrupted.clone();
+        let watch = |handle: &Handle| watch_interrupts(handle, interrupted);
+        run_with(
+            &trials,
+            &settings,
+            &planner,
+            &mut engine,
+            &mut watcher,
+            watch,
+        )
+        .map_err(|error| Failure::work(error.to_string()))?;
         seconds = start.elapsed().as_secs_f64();
     }
     let interrupted = watcher.interrupted.load(Ordering::SeqCst);
@@ -123,6 +133,24 @@ fn one_by_one(
         ));
     }
     Ok(seconds)
+}
+
+/// An interrupt ends all models and then the run, in order; a second one ends the process.
+fn watch_interrupts(handle: &Handle, interrupted: Arc<AtomicBool>) {
+    let handle = handle.clone();
+    let set = ctrlc::set_handler(move || {
+        if interrupted.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        // Where the run has ended, there is nothing to stop.
+        let _ = handle.shutdown();
+    });
+    if let Err(error) = set {
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: interrupts will not be waited for: {error}"
+        );
+    }
 }
 
 /// Hears what happens, keeps and shows it.
@@ -221,21 +249,6 @@ impl Watcher {
 }
 
 impl Listener for Watcher {
-    /// An interrupt ends all models and then the run, in order; a second one ends the process.
-    fn begun(&mut self, handle: &Handle) {
-        let (handle, interrupted) = (handle.clone(), self.interrupted.clone());
-        let set = ctrlc::set_handler(move || {
-            if interrupted.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            // Where the run has ended, there is nothing to stop.
-            let _ = handle.shutdown();
-        });
-        if let Err(error) = set {
-            self.warning(&format!("interrupts will not be waited for: {error}"));
-        }
-    }
-
     fn planned(&mut self, planned: &Planned, models: &[ModelId]) {
         for assembly in &planned.placement.assemblies {
             for (model, device) in assembly.models.iter().zip(&assembly.model_devices) {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use syncarp_ir::{DType, Dim, Plan, TensorType};
 use syncarp_logical::bind_inputs;
 
-use crate::models::data_inputs;
+use crate::inputs::data_inputs;
+
 use crate::report::Failure;
 
 /// The dims of one sample, by the names of inputs.

@@ -17,7 +17,7 @@ use crate::draft::{Draft, MODEL};
 use crate::error::{FrontendError, suggest};
 use crate::freeze::{self, Frozen};
 use crate::nni::{ModelFile, NoteKind};
-use crate::part_file;
+use crate::part_file::{self, Incoming};
 use crate::registry::{Layer, LayerRegistry};
 use crate::text::load_text;
 
@@ -214,14 +214,6 @@ impl Frontend {
         lowered().insert(key, plan.clone());
         Ok(plan)
     }
-}
-
-/// What comes into a part.
-#[derive(Clone, Copy)]
-pub(crate) struct Incoming {
-    pub value: Value,
-    /// Whether it is a column of the data as it is.
-    pub is_data: bool,
 }
 
 /// Lowers one model; see [`Frontend::lower`], which is faster for many.

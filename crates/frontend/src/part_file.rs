@@ -8,7 +8,14 @@ use syncarp_ir::{
 
 use crate::context::join;
 use crate::draft::{Draft, MODEL};
-use crate::lower::Incoming;
+
+/// What comes into a part.
+#[derive(Clone, Copy)]
+pub(crate) struct Incoming {
+    pub value: Value,
+    /// Whether it is a column of the data as it is.
+    pub is_data: bool,
+}
 
 /// The graph of a plan of one model that is appended, and the result of it that is given back.
 fn parts(plan: &Plan) -> Result<(&Graph, Value), String> {

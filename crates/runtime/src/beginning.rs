@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::driver::DriveError;
 use crate::planner::{Planner, Trial};
-use crate::session::Settings;
+use crate::settings::Settings;
 use crate::{Journal, JournalError, ModelId, Recovered, Scheduler, recover};
 
 /// What a driver begins with.

@@ -11,9 +11,10 @@ use syncarp_engine::{Engine, Event as Told, Sink, Snapshot};
 use syncarp_place::Device;
 use thiserror::Error;
 
+use crate::message::{Message, Seen};
 use crate::plan_worker::{Answer, Order, PlanWorker};
 use crate::planner::{Planner, Trial};
-use crate::session::RunOptions;
+use crate::settings::RunOptions;
 use crate::told::{Heard, hear};
 use crate::{
     AssemblyId, Attempt, Command, ConfigError, EngineEvent, Event, Journal, JournalError, Listener,
@@ -44,16 +45,6 @@ pub enum DriveError {
     /// The thread of the driver panicked: our own bug.
     #[error("the driver panicked")]
     Panic,
-}
-
-/// What reaches the driver.
-pub(crate) enum Message {
-    Submit(Vec<(ModelId, Trial)>),
-    Happened(Event),
-    Engine(u32, Told),
-    Planned(Box<Answer>),
-    Subscribe(Box<dyn Listener + Send>),
-    Ask(Box<dyn FnOnce(&Driver<'_>) + Send>),
 }
 
 /// Everything that drives a scheduler. It lives on one thread; others send it messages.
@@ -87,6 +78,15 @@ pub(crate) struct Driver<'a> {
 }
 
 impl Driver<'_> {
+    /// What others may see.
+    pub fn seen(&self) -> Seen<'_> {
+        Seen {
+            scheduler: &self.scheduler,
+            names: &self.names,
+            engine: &*self.engine,
+        }
+    }
+
     fn now(&self) -> Time {
         self.before.after(self.origin.elapsed())
     }
@@ -133,7 +133,7 @@ impl Driver<'_> {
             Message::Engine(id, told) => self.told(id, told),
             Message::Planned(answer) => self.planned(answer),
             Message::Subscribe(listener) => self.subscribers.push(listener),
-            Message::Ask(ask) => ask(self),
+            Message::Ask(ask) => ask(&self.seen()),
         }
     }
 

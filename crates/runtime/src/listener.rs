@@ -5,13 +5,10 @@ use std::sync::mpsc::Sender;
 
 use syncarp_engine::Snapshot;
 
-use crate::session::Handle;
 use crate::{AssemblyId, ModelEvent, ModelId, Planned, Started};
 
 /// Hears what happens, in order. Every method may be left out.
 pub trait Listener {
-    /// The driver begins; the handle may be kept, to stop one model or all.
-    fn begun(&mut self, _handle: &Handle) {}
     /// A batch was planned; `models` are the batch's, in the plan's order.
     fn planned(&mut self, _planned: &Planned, _models: &[ModelId]) {}
     /// An assembly starts, the `index`-th of the last plan.

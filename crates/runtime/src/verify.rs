@@ -8,7 +8,8 @@ use syncarp_ir::TensorData;
 use syncarp_place::Device;
 
 use crate::planner::{Planner, Trial};
-use crate::session::{RunOptions, Settings, run};
+use crate::session::run;
+use crate::settings::{RunOptions, Settings};
 use crate::{DriveError, Listener, ModelEvent, ModelId, Point};
 
 /// What was seen of one model.
