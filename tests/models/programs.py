@@ -26,11 +26,13 @@ def trace(module, case):
 
 
 def save(program, path):
-    """Writes an archive whose bytes depend on nothing but the program: no paths of this machine."""
+    """Writes an archive whose bytes depend on nothing but the program: without stack traces, which name
+    files of this machine, and without the traced functions' names."""
     for part in program.graph_module.modules():
         if isinstance(part, torch.fx.GraphModule):
             for node in part.graph.nodes:
                 node.meta.pop("stack_trace", None)
+                node.meta.pop("torch_fn", None)
     size = sum(value.numel() * value.element_size() for value in program.example_inputs[0])
     if size > EXAMPLE_BYTES:
         program.example_inputs = None

@@ -7,7 +7,7 @@ from torch.utils import _pytree as pytree
 from torchvision import models
 from torchvision.models import convnext, efficientnet, mobilenetv3, resnet, shufflenetv2, vgg
 from torchvision.models.googlenet import GoogLeNetOutputs, Inception, InceptionAux
-from torchvision.models.inception import InceptionOutputs
+from torchvision.models.inception import InceptionB, InceptionC, InceptionOutputs
 
 from .case import images, model, narrow
 
@@ -16,7 +16,7 @@ for outputs in (GoogLeNetOutputs, InceptionOutputs):
     pytree._register_namedtuple(outputs, serialized_type_name=f"{outputs.__module__}.{outputs.__name__}")
 
 FULL = {"batch": 2, "side": 224, "classes": 1000}
-SMALL = {"batch": 4, "side": 32, "classes": 10}
+SMALL = {"batch": 3, "side": 32, "classes": 10}
 
 
 @model
@@ -31,7 +31,7 @@ def resnet18(small):
 def resnet50(small):
     if not small:
         return images(models.resnet50(), **FULL)
-    built = resnet.ResNet(resnet.Bottleneck, [2, 1, 1, 1], num_classes=10)
+    built = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 2], num_classes=10)
     return images(narrow(built, 32, (3, 10)), **SMALL)
 
 
@@ -52,7 +52,7 @@ def mobilenet_v2(small):
     if not small:
         return images(models.mobilenet_v2(), **FULL)
     # Expansion, channels, repeats, stride.
-    settings = [[1, 4, 1, 1], [6, 4, 2, 2], [6, 8, 2, 2]]
+    settings = [[1, 4, 1, 1], [6, 8, 2, 2]]
     built = models.MobileNetV2(10, 0.01, settings, round_nearest=4)
     # The last convolution has 1280 channels however narrow the rest is.
     narrow(built.features[-1], 40, (4,))
@@ -95,7 +95,11 @@ def mobilenet_v3_large(small):
 def squeezenet1_1(small):
     if not small:
         return images(models.squeezenet1_1(), **FULL)
-    return images(narrow(models.SqueezeNet("1_1", num_classes=10), 8, (3, 10)), **SMALL)
+    built = models.SqueezeNet("1_1", num_classes=10)
+    # Those that give as many channels as they take.
+    for part in (4, 7, 12):
+        built.features[part] = nn.Identity()
+    return images(narrow(built, 8, (3, 10)), **SMALL)
 
 
 @model
@@ -140,9 +144,9 @@ def googlenet(small):
     if not small:
         return images(models.googlenet(init_weights=True), **FULL)
     built = models.GoogLeNet(num_classes=10, aux_logits=True, init_weights=False)
-    # Parts that all divide by 32, so that what is concatenated fits what reads it.
-    built.inception4a = Inception(480, 192, 96, 192, 16, 64, 64)
-    for part in ("inception4b", "inception4c", "inception4d"):
+    # Fewer parts, whose widths all divide by 32, so that what is concatenated fits what reads it.
+    built.inception4a = Inception(256, 192, 96, 192, 16, 64, 64)
+    for part in ("inception3b", "inception4b", "inception4c", "inception4d", "inception5a"):
         setattr(built, part, nn.Identity())
     built.inception4e = Inception(512, 256, 160, 320, 32, 128, 128)
     built.aux2 = InceptionAux(512, 10)
@@ -155,7 +159,9 @@ def inception_v3(small):
         return images(models.inception_v3(init_weights=True), **FULL | {"side": 299})
     # The auxiliary head needs images of 299 by 299; the main output does not depend on it.
     built = models.Inception3(num_classes=10, aux_logits=False, init_weights=False)
-    # One part of each kind, and those that change the number of channels.
-    for part in ("Mixed_5d", "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7c"):
+    # One part of each kind.
+    built.Mixed_6a = InceptionB(256)
+    built.Mixed_6b = InceptionC(736, channels_7x7=128)
+    for part in ("Mixed_5c", "Mixed_5d", "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_7c"):
         setattr(built, part, nn.Identity())
-    return images(narrow(built, 32, (3, 10)), **SMALL | {"side": 75, "batch": 3})
+    return images(narrow(built, 32, (3, 10)), **SMALL | {"side": 75})

@@ -227,7 +227,7 @@ def next_token(module, vocabulary, batch, time, context):
 @model
 def bert(small):
     vocabulary, context, batch, time = (50, 16, 3, 12) if small else (30522, 512, 2, 128)
-    sizes = {"width": 16, "heads": 2, "layers": 2} if small else {"width": 256, "heads": 4, "layers": 4}
+    sizes = {"width": 16, "heads": 2, "layers": 1} if small else {"width": 256, "heads": 4, "layers": 4}
     built = Encoder(vocabulary, context, classes=4, **sizes)
     tokens = torch.randint(1, vocabulary, (batch, time))
     lengths = torch.tensor([time - 3 * row for row in range(batch)])
