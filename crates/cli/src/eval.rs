@@ -8,18 +8,19 @@ use syncarp_data::{Numbers, read_arrays};
 use syncarp_engine::kernel::Precision;
 use syncarp_engine::{EngineError, Results, Tensor, evaluate};
 use syncarp_ir::core_ops::STEP_INPUT;
-use syncarp_ir::{DType, EVAL, Graph, OutputKey, Plan, Rewriter, STEP, TRAIN, TensorData};
+use syncarp_ir::{
+    DType, Dim, EVAL, Graph, OutputKey, Plan, Rewriter, STEP, TRAIN, TensorData, TensorType,
+};
 use syncarp_logical::bind_inputs;
 use syncarp_pass::{Context, Manager};
 
 use crate::args::EvalArgs;
 use crate::inputs::data_inputs;
-use crate::models::{live, load};
+use crate::models::{live, read};
 use crate::npz::{Elements, encode};
 use crate::opt::pipeline_failure;
 use crate::output::{print, write_atomically};
 use crate::report::{Failure, Outcome};
-use crate::shapes::Shapes;
 use syncarp_standard::Registries;
 
 /// Evaluates a model.
@@ -28,9 +29,12 @@ use syncarp_standard::Registries;
 /// Where the model or the arrays are wrong, or do not fit each other.
 pub(crate) fn eval(args: &EvalArgs) -> Result<Outcome, Failure> {
     let registries = Registries::standard()?;
-    let mut plan = load(&args.file, &Shapes::default(), &registries)?;
+    let given = read_arrays(&args.input);
+    let mut plan = read(&args.file, &registries, |inputs| {
+        array_types(inputs, given.as_deref().unwrap_or_default())
+    })?;
+    let given = given.map_err(|error| Failure::usage(error.to_string()))?;
     ready(&mut plan, &registries)?;
-    let given = read_arrays(&args.input).map_err(|error| Failure::usage(error.to_string()))?;
     let inputs = assign(eval_graph(&plan)?, given, &args.input)?;
     bind(&mut plan, &inputs)?;
     let graph = eval_graph(&plan)?;
@@ -97,6 +101,26 @@ fn ready(plan: &mut Plan, registries: &Registries) -> Result<(), Failure> {
     let graph = live(&rw.finish());
     plan.set_graph(EVAL, graph);
     run(plan, "decompose,dce")
+}
+
+/// The types of inputs for which there are arrays, as whole batches.
+fn array_types<'n>(
+    inputs: &'n [String],
+    given: &[(String, Vec<usize>, Numbers)],
+) -> Vec<(&'n str, TensorType)> {
+    let ty = |(place, name): (usize, &'n String)| {
+        let numbered = format!("input_{place}");
+        let of = |wanted: &str| given.iter().find(|(name, ..)| name == wanted);
+        let (_, dims, numbers) = of(name).or_else(|| of(&numbered))?;
+        let dtype = match numbers {
+            Numbers::Float(_) => DType::F32,
+            Numbers::Int(_) => DType::I64,
+        };
+        let sample = dims.get(1..)?.iter().map(|dim| Dim::Known(*dim as u64));
+        let batch = std::iter::once(Dim::symbol("n"));
+        Some((&**name, TensorType::new(dtype, batch.chain(sample))))
+    };
+    inputs.iter().enumerate().filter_map(ty).collect()
 }
 
 /// Gives each input its array: by name, or else as input_0, input_1, ... in order.

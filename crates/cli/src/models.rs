@@ -8,7 +8,9 @@ use std::sync::Arc;
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry};
 use syncarp_frontend::nni::{self, ModelFile};
 use syncarp_frontend::{LayerRegistry, load_text, save_weights};
-use syncarp_ir::{BuildError, Graph, Initial, OutputKey, Plan, Rewriter, StateKind, print};
+use syncarp_ir::{
+    BuildError, Graph, Initial, OutputKey, Plan, Rewriter, StateKind, TensorType, print,
+};
 use syncarp_logical::{Submission, project};
 use syncarp_standard::Registries;
 
@@ -16,28 +18,38 @@ use crate::output::write_atomically;
 use crate::report::Failure;
 use crate::shapes::Shapes;
 
-/// Reads a model file in any front end's format and binds the inputs whose shapes are given. What
-/// a front end has to say although it went well goes to standard error.
+/// Reads a model file in any front end's format. What a front end has to say although it went well
+/// goes to standard error. `types` tells what is known of inputs by their names, for formats that
+/// need to know it while they are read.
 ///
 /// # Errors
-/// Where it cannot be read, or is no model, or a shape does not fit.
+/// Where it cannot be read, or is no model.
+pub(crate) fn read(
+    path: &Path,
+    registries: &Registries,
+    types: impl for<'n> FnOnce(&'n [String]) -> Vec<(&'n str, TensorType)>,
+) -> Result<Plan, Failure> {
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return Ok(load_text(path, &registries.ops)?);
+    }
+    let file = ModelFile::read(path)?;
+    let inputs = file.inputs();
+    let name = nni::model_name(path);
+    let layers = LayerRegistry::standard();
+    let imported = file.lower(&name, &registries.ops, &layers, &types(&inputs))?;
+    for note in imported.notes {
+        // Without standard error there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "note: {}", note.place);
+    }
+    Ok(imported.plan)
+}
+
+/// Reads a model file and binds the inputs whose shapes are given.
+///
+/// # Errors
+/// As [`read`], or where a shape does not fit.
 pub(crate) fn load(path: &Path, shapes: &Shapes, registries: &Registries) -> Result<Plan, Failure> {
-    let mut plan = match path.extension().is_some_and(|e| e == "json") {
-        true => {
-            let file = ModelFile::read(path)?;
-            let inputs = file.inputs();
-            let types = shapes.types(&inputs);
-            let name = nni::model_name(path);
-            let imported =
-                file.lower(&name, &registries.ops, &LayerRegistry::standard(), &types)?;
-            for note in imported.notes {
-                // Without standard error there is nobody to tell.
-                let _ = writeln!(std::io::stderr(), "note: {}", note.place);
-            }
-            imported.plan
-        }
-        false => load_text(path, &registries.ops)?,
-    };
+    let mut plan = read(path, registries, |inputs| shapes.types(inputs))?;
     let bound = shapes.bind(&mut plan);
     bound.map_err(|message| Failure::usage(format!("{}: {message}", path.display())))?;
     Ok(plan)

@@ -6,6 +6,11 @@ use std::path::Path;
 
 use crate::report::Failure;
 
+/// So many models, as people say it.
+pub(crate) fn models(count: usize) -> String {
+    format!("{count} model{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes a text to standard output.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use syncarp_runtime::{PlanError, Planned, Trial};
 use crate::args::PlanArgs;
 use crate::models::{frozen, has_weights, submissions};
 use crate::opt::pipeline_failure;
-use crate::output::{print, print_json, table};
+use crate::output::{models, print, print_json, table};
 use crate::report::{Failure, Outcome};
 use crate::shapes::Shapes;
 use syncarp_standard::{Registries, Submitter};
@@ -231,8 +231,8 @@ fn as_text(planned: &Planned, views: &[View], trials: &[Trial]) -> String {
     for (number, view) in views.iter().enumerate() {
         let devices = view.devices.join(", ");
         text += &format!(
-            "\nassembly {number}: {} models on {devices}\n",
-            view.models.len()
+            "\nassembly {number}: {} on {devices}\n",
+            models(view.models.len())
         );
         let flops = |flops: Option<u64>| flops.map_or("unknown".to_owned(), |n| n.to_string());
         text += &format!(

@@ -63,7 +63,8 @@ impl Show {
             moving.assembly(number, models);
         } else {
             let devices = devices.join(", ");
-            self.line(&format!("assembly {number}: {models} models on {devices}"));
+            let models = crate::output::models(models);
+            self.line(&format!("assembly {number}: {models} on {devices}"));
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use crate::args::StatusArgs;
-use crate::output::{print, print_json, table};
+use crate::output::{self, print, print_json, table};
 use crate::record::State;
 use crate::report::{Failure, Outcome};
 
@@ -82,7 +82,8 @@ fn text(models: &[Known]) -> String {
         (count > 0).then(|| format!("{count} {}", state.name()))
     });
     let counts: Vec<String> = counts.collect();
-    text + &format!("\n{} models: {}\n", models.len(), counts.join(", "))
+    let all = output::models(models.len());
+    text + &format!("\n{all}: {}\n", counts.join(", "))
 }
 
 fn read(folder: &Path) -> Result<Vec<Known>, Failure> {

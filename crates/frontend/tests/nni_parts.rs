@@ -14,7 +14,11 @@ fn folder(names: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
         let name = format!("{name}.json");
-        fs::write(folder.path().join(&name), fs::read(goldens.join(&name)).unwrap()).unwrap();
+        fs::write(
+            folder.path().join(&name),
+            fs::read(goldens.join(&name)).unwrap(),
+        )
+        .unwrap();
     }
     folder
 }
@@ -27,9 +31,14 @@ fn columns(names: &[(&str, u64)]) -> Vec<(String, DType, Vec<u64>)> {
 /// For each linear layer, the state of its weight and the name of the input that it reads, if any.
 fn reads(plan: &Plan) -> Vec<(String, String)> {
     let graph = graph(plan);
-    let linear = graph.nodes().filter(|node| graph.op_name(*node) == "linear");
+    let linear = graph
+        .nodes()
+        .filter(|node| graph.op_name(*node) == "linear");
     let read = |node| {
-        let of = graph.attrs(graph.def(graph.operands(node)[1])).state("of").unwrap();
+        let of = graph
+            .attrs(graph.def(graph.operands(node)[1]))
+            .state("of")
+            .unwrap();
         let states = &plan.models[0].states;
         let (path, _) = states.iter().find(|(_, state)| *state == of).unwrap();
         let from = graph.attrs(graph.def(graph.operands(node)[0])).str("name");
@@ -47,7 +56,11 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn a_file_alone_and_between_lists_of_layers() {
     let folder = folder(&["modulelist_loop"]);
-    let alone = lower_in(folder.path(), "file = \"modulelist_loop.json\"", &columns(&[("x", 3)]));
+    let alone = lower_in(
+        folder.path(),
+        "file = \"modulelist_loop.json\"",
+        &columns(&[("x", 3)]),
+    );
     let alone = alone.unwrap();
     assert_eq!(states(&alone).len(), 6);
     assert_eq!(alone.models[0].states[0].0.as_ref(), "ls.0.weight");
@@ -55,8 +68,15 @@ fn a_file_alone_and_between_lists_of_layers() {
                  { name = \"nni\", file = \"modulelist_loop.json\" }, { layers = [{ linear = 7 }] }]";
     let plan = lower_in(folder.path(), block, &columns(&[("x", 5)])).unwrap();
     assert_eq!(output(&plan).to_string(), "f32[n, 7]");
-    let paths: Vec<&str> = plan.models[0].states.iter().map(|(path, _)| &**path).collect();
-    assert_eq!(paths[..3], ["part0.0.weight", "part0.0.bias", "nni.ls.0.weight"]);
+    let paths: Vec<&str> = plan.models[0]
+        .states
+        .iter()
+        .map(|(path, _)| &**path)
+        .collect();
+    assert_eq!(
+        paths[..3],
+        ["part0.0.weight", "part0.0.bias", "nni.ls.0.weight"]
+    );
     assert_eq!(op_names(&plan)[1], "linear");
 }
 
@@ -71,7 +91,10 @@ fn two_inputs_take_columns_by_name_or_in_order() {
         // Those of other names in order.
         (["u", "v"], [("a.weight", "u"), ("b.weight", "v")]),
         // Both by name, whatever their order.
-        (["y__1", "x__1"], [("a.weight", "x__1"), ("b.weight", "y__1")]),
+        (
+            ["y__1", "x__1"],
+            [("a.weight", "x__1"), ("b.weight", "y__1")],
+        ),
         // One by name, the other the one that is left.
         (["x", "x__1"], [("a.weight", "x__1"), ("b.weight", "x")]),
         (["y__1", "x"], [("a.weight", "x"), ("b.weight", "y__1")]),
@@ -81,13 +104,20 @@ fn two_inputs_take_columns_by_name_or_in_order() {
         assert_eq!(output(&plan).to_string(), "f32[n, 4]");
     }
     // After other layers the first input is what comes from them.
-    let block = "parts = [{ layers = [{ linear = 3 }] }, { name = \"m\", file = \"two_inputs.json\" }]";
+    let block =
+        "parts = [{ layers = [{ linear = 3 }] }, { name = \"m\", file = \"two_inputs.json\" }]";
     let plan = lowered(block, &[("u", 5), ("v", 3)]);
-    let expected = [("part0.0.weight", "u"), ("m.a.weight", "a node"), ("m.b.weight", "v")];
+    let expected = [
+        ("part0.0.weight", "u"),
+        ("m.a.weight", "a node"),
+        ("m.b.weight", "v"),
+    ];
     assert_eq!(reads(&plan), pairs(&expected));
     let error = lower_in(folder.path(), file, &columns(&[("x", 3)])).unwrap_err();
     assert!(
-        error.to_string().contains("reads `y__1`, which the data does not have"),
+        error
+            .to_string()
+            .contains("reads `y__1`, which the data does not have"),
         "{error}"
     );
 }
@@ -104,7 +134,9 @@ fn of_several_results_the_first_goes_on() {
 fn shapes_come_with_the_data() {
     let folder = folder(&[]);
     let constant = |value: i64| {
-        format!(r#"{{"operation": {{"type": "prim::Constant", "parameters": {{"value": {value}}}}}}}"#)
+        format!(
+            r#"{{"operation": {{"type": "prim::Constant", "parameters": {{"value": {value}}}}}}}"#
+        )
     };
     let op = |kind: &str| format!(r#"{{"operation": {{"type": "{kind}"}}}}"#);
     // `x.view(-1, 6)`, which nobody can type without knowing x.
@@ -127,7 +159,10 @@ fn shapes_come_with_the_data() {
     let plan = lower_in(folder.path(), block, &other).unwrap();
     assert_eq!(output(&plan).to_string(), "f32[2*n, 6]");
     let error = lower_in(folder.path(), block, &[]).unwrap_err();
-    assert!(error.to_string().contains("the shape has to be known"), "{error}");
+    assert!(
+        error.to_string().contains("the shape has to be known"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -138,7 +173,10 @@ fn what_nobody_knows_cannot_be_trained() {
     fs::write(folder.path().join("odd.json"), text).unwrap();
     let error = lower_in(folder.path(), "file = \"odd.json\"", &columns(&[("x", 3)])).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("odd.json:1:51: nobody knows the operation `mine::op`"), "{text}");
+    assert!(
+        text.contains("odd.json:1:51: nobody knows the operation `mine::op`"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -155,6 +193,11 @@ fn a_file_freezes_like_any_part() {
         .collect();
     assert_eq!(
         frozen,
-        ["m.stem.conv1.weight", "m.stem.conv1.bias", "m.stem.conv2.weight", "m.stem.conv2.bias"]
+        [
+            "m.stem.conv1.weight",
+            "m.stem.conv1.bias",
+            "m.stem.conv2.weight",
+            "m.stem.conv2.bias"
+        ]
     );
 }

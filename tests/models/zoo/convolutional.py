@@ -11,9 +11,12 @@ from torchvision.models.inception import InceptionB, InceptionC, InceptionOutput
 
 from .case import images, model, narrow
 
-# Archives write down what a program's outputs are put into; PyTorch knows no named tuples unless told.
+# Archives write down what a program's outputs are put into; PyTorch knows no named tuples unless told, and
+# before 2.5 cannot be told.
 for outputs in (GoogLeNetOutputs, InceptionOutputs):
-    pytree._register_namedtuple(outputs, serialized_type_name=f"{outputs.__module__}.{outputs.__name__}")
+    if hasattr(pytree, "_register_namedtuple"):
+        name = f"{outputs.__module__}.{outputs.__name__}"
+        pytree._register_namedtuple(outputs, serialized_type_name=name)
 
 FULL = {"batch": 2, "side": 224, "classes": 1000}
 SMALL = {"batch": 3, "side": 32, "classes": 10}

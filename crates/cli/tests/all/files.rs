@@ -70,7 +70,7 @@ fn opt_rewrites_text() {
 }
 
 /// An archive of one stored `f4` array, as NumPy writes it.
-fn npz(name: &str, rows: usize, values: &[f32]) -> Vec<u8> {
+pub fn npz(name: &str, rows: usize, values: &[f32]) -> Vec<u8> {
     let columns = values.len() / rows;
     let header =
         format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}\n");

@@ -4,6 +4,7 @@ mod common;
 mod files;
 mod mistakes;
 mod nni;
+mod nni_numbers;
 mod plan;
 mod run;
 mod status;

@@ -142,7 +142,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         schemas: &[
             "aten::dropout(Tensor input, float p, bool train) -> Tensor",
-            "aten::native_dropout(Tensor input, float p, bool? train) -> Tensor",
             "functional::dropout(Tensor input, float p=0.5, bool train=True, bool inplace=False) \
              -> Tensor",
         ],
@@ -152,7 +151,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             if !(0.0..=1.0).contains(&p) {
                 return Err("`p` lies between 0 and 1".to_owned());
             }
-            let train = !matches!(c.arg("train"), Arg::Bool(false));
+            let train = c.bool("train")?;
             match train {
                 true => c.dropout(x, p).map(Arg::Tensor),
                 false => Ok(Arg::Tensor(x)),
