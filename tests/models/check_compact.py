@@ -5,6 +5,7 @@ files alone, run by a small interpreter, and compared: outputs, and buffers afte
 """
 
 import json
+import operator
 import pathlib
 import sys
 import tempfile
@@ -50,8 +51,6 @@ class Run:
         space, name, overload = (node["op"] + ".").split(".")[:3]
         arguments = {key: self.argument(value) for key, value in node["args"].items()}
         if space == "operator":
-            import operator
-
             result = getattr(operator, name)(*arguments.values())
         else:
             result = getattr(getattr(getattr(torch.ops, space), name), overload)(**arguments)

@@ -187,7 +187,7 @@ def operator(module, node, parts):
     if isinstance(value, (tuple, list)):
         # Results that nothing takes have names too, so that a result's place tells which it is.
         entry["outputs"] = [
-            None if part is None else {"name": parts.get(place, f"{node.name}_{place}"), **described(part)}
+            None if part is None else {"name": parts.get(place, f"{node.name}.{place}"), **described(part)}
             for place, part in enumerate(value)
         ]
     elif value is None:

@@ -1,17 +1,22 @@
 """Lays out the backend test cases of the `onnx` package as files, for tests that have no Python.
 
-    onnx_suite.py DIR [--zip]
+    onnx_suite.py DIR [--pack zip|tar|tar.gz|tar.xz] [--most BYTES]
 
 Writes `DIR/KIND/NAME/model.onnx`, `DIR/KIND/NAME/test_data_set_K/{input,output}_I.pb`, and
 `DIR/KIND/NAME/tolerance.json` with the relative and absolute tolerance that the case asks for. An optional
-input that is left out has no file. With `--zip`, each kind is one archive `DIR/KIND.zip` instead, with the
-same paths inside, equal bytes for equal versions. The counts and sizes are printed.
+input that is left out has no file. With `--pack`, each kind is one archive `DIR/KIND.zip` or the like
+instead, with the same paths inside, equal bytes for equal versions; a tape archive compresses several times
+better, because most files are tiny and alike. With `--most`, cases of more bytes are left out. The counts and
+sizes are printed.
 """
 
 import argparse
+import gzip
 import io
 import json
+import lzma
 import pathlib
+import tarfile
 import zipfile
 
 import onnx
@@ -85,42 +90,59 @@ def cases(kind):
     return {"node": node_cases, "light": light_cases}.get(kind, lambda: file_cases(kind))()
 
 
-def archive(entries):
-    """The bytes of a zip archive that depend on nothing but its entries."""
+def archive(entries, form):
+    """The bytes of an archive that depend on nothing but its entries."""
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+    if form == "zip":
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+            for path, content in entries:
+                out.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED, 9)
+        return held.getvalue()
+    with tarfile.open(fileobj=held, mode="w", format=tarfile.USTAR_FORMAT) as out:
         for path, content in entries:
-            out.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED, 9)
+            # Of no owner and no time.
+            about = tarfile.TarInfo(path)
+            about.size = len(content)
+            out.addfile(about, io.BytesIO(content))
+    if form == "tar.gz":
+        return gzip.compress(held.getvalue(), 9, mtime=0)
+    if form == "tar.xz":
+        return lzma.compress(held.getvalue(), preset=9 | lzma.PRESET_EXTREME)
     return held.getvalue()
 
 
 def main():
     parser = argparse.ArgumentParser(description="Lays out ONNX's backend test cases as files.")
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--zip", action="store_true", help="one archive for each kind")
+    parser.add_argument("--pack", choices=["zip", "tar", "tar.gz", "tar.xz"], help="one archive a kind")
+    parser.add_argument("--most", type=int, default=None, metavar="BYTES", help="leave larger cases out")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        entries, sizes = [], {}
+        entries, sizes, left = [], {}, []
         for name, case, files in cases(kind):
             tolerance = {"rtol": case.rtol, "atol": case.atol}
             files["tolerance.json"] = (json.dumps(tolerance) + "\n").encode()
+            size = sum(map(len, files.values()))
+            if arguments.most is not None and size > arguments.most:
+                left.append(name)
+                continue
             entries += [(f"{name}/{path}", content) for path, content in files.items()]
-            sizes[name] = sum(map(len, files.values()))
-        packed = archive(entries)
-        if arguments.zip:
-            (arguments.out / f"{kind}.zip").write_bytes(packed)
+            sizes[name] = size
+        said = f"{kind}: {len(sizes)} cases, {len(entries)} files, {sum(sizes.values())} bytes"
+        if arguments.pack:
+            packed = archive(entries, arguments.pack)
+            (arguments.out / f"{kind}.{arguments.pack}").write_bytes(packed)
+            said += f", {len(packed)} packed"
         else:
             for path, content in entries:
                 target = arguments.out / kind / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
         largest = sorted(sizes, key=sizes.get, reverse=True)[:5]
-        print(
-            f"{kind}: {len(sizes)} cases, {len(entries)} files, {sum(sizes.values())} bytes, "
-            f"{len(packed)} as one zip; largest "
-            + ", ".join(f"{name} {sizes[name]}" for name in largest)
-        )
+        print(f"{said}; largest {', '.join(f'{name} {sizes[name]}' for name in largest)}")
+        if left:
+            print(f"  left out: {', '.join(left)}")
 
 
 if __name__ == "__main__":

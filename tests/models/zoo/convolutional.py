@@ -34,8 +34,8 @@ def resnet18(small):
 def resnet50(small):
     if not small:
         return images(models.resnet50(), **FULL)
-    built = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 2], num_classes=10)
-    return images(narrow(built, 32, (3, 10)), **SMALL)
+    built = resnet.ResNet(resnet.Bottleneck, [2, 1, 1, 1], num_classes=10)
+    return images(narrow(built, 32, (3, 10)), **SMALL | {"batch": 4})
 
 
 @model
