@@ -23,9 +23,19 @@ const MAY: &[(&str, &[&str])] = &[
     ("logical", &["evaluator", "ir"]),
     ("place", &["ir", "logical"]),
     ("sweep", &["diag"]),
+    ("weights", &["ir"]),
     (
         "frontend",
-        &["data", "diag", "evaluator", "ir", "logical", "sweep"],
+        &[
+            "data",
+            "diag",
+            "evaluator",
+            "ir",
+            "logical",
+            "onnx",
+            "sweep",
+            "weights",
+        ],
     ),
     (
         "engine",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry};
 use syncarp_frontend::nni::{self, ModelFile};
-use syncarp_frontend::{LayerRegistry, load_text, save_weights};
+use syncarp_frontend::{FrontendError, LayerRegistry, load_text, save_weights};
 use syncarp_ir::{
     BuildError, Graph, Initial, OutputKey, Plan, Rewriter, StateKind, TensorType, print,
 };
@@ -170,7 +170,8 @@ pub(crate) fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
             .count();
         // Weights first: a text without its weights would be taken for one that needs none.
         match lacking {
-            0 => save_weights(plan, &path.with_extension("safetensors"))?,
+            0 => save_weights(plan, &path.with_extension("safetensors"))
+                .map_err(FrontendError::from)?,
             n => {
                 let note = format!("the data of {n} states is not there; only text is written");
                 // Without standard error there is nobody to tell.

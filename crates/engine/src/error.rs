@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syncarp_ir::Value;
+use syncarp_ir::{ContentError, Value};
 use syncarp_pass::PipelineError;
 use thiserror::Error;
 
@@ -31,6 +31,9 @@ pub enum EngineError {
         /// The content.
         hash: Arc<str>,
     },
+    /// A state's data cannot be read any more: of whoever changed the file that it lies in.
+    #[error(transparent)]
+    Unreadable(#[from] ContentError),
     /// A state's data does not fit it: the fault of whoever handed the plan over.
     #[error("{state} takes {want} numbers, {len} of another kind or count are given")]
     Content {

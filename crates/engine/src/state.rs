@@ -1,6 +1,8 @@
 //! The states of an assembly while it runs: two buffers for each, so that a step reads the old
 //! values and writes the new ones without copying.
 
+use std::sync::Arc;
+
 use syncarp_ir::{DType, Initial, Plan, State, StateKind, TensorData};
 
 use crate::error::EngineError;
@@ -77,7 +79,8 @@ impl States {
                     let data = data.ok_or_else(|| EngineError::NoContent {
                         hash: hash.0.clone(),
                     })?;
-                    (**data).clone()
+                    let data = data.load()?;
+                    Arc::unwrap_or_clone(data)
                 }
             };
             states.write::<T>(state, &data)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use syncarp_diag::Located;
 use syncarp_ir::Violations;
+use syncarp_weights::WeightsError;
 use thiserror::Error;
 
 use crate::registry::fold;
@@ -41,14 +42,9 @@ pub enum FrontendError {
         /// The most that is read.
         most: u64,
     },
-    /// Weights that are damaged or belong to something else: of whoever made the file.
-    #[error("{}: {message}", path.display())]
-    Weights {
-        /// The safetensors file.
-        path: PathBuf,
-        /// What is wrong with it and what was expected.
-        message: String,
-    },
+    /// Weights that cannot be read or written, are damaged or belong to something else.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
     /// A text form that types but is no sound plan: of its author.
     #[error("{}: {violations}", path.display())]
     Unsound {

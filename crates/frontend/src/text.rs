@@ -1,14 +1,15 @@
 //! A model's text form in a file, with its weights beside it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use syncarp_diag::{Located, Source};
 use syncarp_ir::{Initial, OpRegistry, Plan, Violations, parse, print, verify};
+use syncarp_weights::{load_weights, save_weights};
 
 use crate::error::FrontendError;
-use crate::weights::{load_weights, read, save_weights};
 
 /// The most bytes of text that are read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -54,6 +55,31 @@ pub(crate) fn read_source(path: &Path, most: u64) -> Result<Source, FrontendErro
             let place = Located::new(&source, valid..valid, "not UTF-8").with_help(help);
             Err(FrontendError::Text(place))
         }
+    }
+}
+
+/// A file's bytes, unless they are too many.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, FrontendError> {
+    let failed = |cause| FrontendError::File {
+        path: path.to_owned(),
+        cause,
+    };
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let too_large = |bytes| FrontendError::TooLarge {
+        path: path.to_owned(),
+        bytes,
+        most,
+    };
+    if bytes > most {
+        return Err(too_large(bytes));
+    }
+    // What is no plain file may be longer than it says, and never end.
+    let mut read = Vec::new();
+    file.take(most + 1).read_to_end(&mut read).map_err(failed)?;
+    match read.len() as u64 > most {
+        true => Err(too_large(read.len() as u64)),
+        false => Ok(read),
     }
 }
 

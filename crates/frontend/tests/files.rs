@@ -4,13 +4,12 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use common::{graph, lower_in, op_names, ops, output, states};
 use syncarp_frontend::{
     Frontend, FrontendError, LayerRegistry, content_hash, load_text, save_text,
 };
-use syncarp_ir::{ContentHash, DType, Initial, Plan, TensorData, TensorType, print};
+use syncarp_ir::{Content, ContentHash, DType, Initial, Plan, TensorData, TensorType, print};
 
 const BACKBONE: &str = r#"syncarp 1
 
@@ -44,7 +43,7 @@ fn folder() -> tempfile::TempDir {
     let hash = content_hash(&ty, &data).unwrap();
     let text = BACKBONE.replace("my scale", &hash.0);
     let mut plan = syncarp_ir::parse(&syncarp_diag::Source::new("b", text), &ops()).unwrap();
-    plan.contents.insert(hash, Arc::new(data));
+    plan.contents.insert(hash, Content::new(data));
     save_text(&plan, &folder.path().join("backbone.syn")).unwrap();
     folder
 }
@@ -146,14 +145,14 @@ fn damaged_files_are_errors_wherever_they_are_cut() {
         fs::write(&weights, &whole[..cut]).unwrap();
         let error = load_text(&text, &ops()).unwrap_err();
         assert!(
-            matches!(error, FrontendError::Weights { .. }),
+            matches!(error, FrontendError::Weights(_)),
             "cut at {cut}: {error}"
         );
     }
     fs::write(&weights, b"\xff\xff\xff\xff\xff\xff\xff\x7f{}").unwrap();
     assert!(matches!(
         load_text(&text, &ops()),
-        Err(FrontendError::Weights { .. })
+        Err(FrontendError::Weights(_))
     ));
     fs::write(&text, b"syncarp 1\n\xff\xfe").unwrap();
     let error = load_text(&text, &ops()).unwrap_err();
@@ -250,7 +249,7 @@ fn many_models_read_a_file_once_and_share_its_data() {
         a.contents.values().next().unwrap(),
         b.contents.values().next().unwrap(),
     );
-    assert!(Arc::ptr_eq(x, y));
+    assert!(x.is(y));
     assert_ne!(print(&a), print(&b));
 }
 

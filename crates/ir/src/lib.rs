@@ -28,6 +28,7 @@
 mod append;
 mod attr;
 mod builder;
+mod content;
 pub mod core_ops;
 mod dim;
 mod entity;
@@ -46,6 +47,7 @@ mod verify;
 pub use append::{Appender, Renaming};
 pub use attr::{Attr, AttrKind, Attrs};
 pub use builder::{BuildError, Context, GraphBuilder, Values};
+pub use content::{Content, ContentError, Stored};
 pub use dim::{Bindings, Dim};
 pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
 pub use graph::{Graph, Output, OutputKey};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::content::Content;
 use crate::entity::{Data, Model, State};
 use crate::graph::{Graph, OutputKey};
 use crate::stream::{Distribution, StreamKey};
@@ -123,7 +124,7 @@ pub struct Plan {
 pub type Interface = Vec<(OutputKey, TensorType)>;
 
 /// Tensors by content hash.
-pub type Contents = BTreeMap<ContentHash, Arc<TensorData>>;
+pub type Contents = BTreeMap<ContentHash, Content>;
 
 impl Plan {
     /// The graph of this name.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use syncarp_diag::Source;
-use syncarp_ir::{Model, Plan, parse, print, verify};
+use syncarp_ir::{Content, Model, Plan, parse, print, verify};
 use syncarp_logical::{project, split};
 
 const THREE: &str = r#"syncarp 1
@@ -43,7 +43,7 @@ fn plan() -> Plan {
     for (name, value) in [("aa", 1.0), ("unused", 2.0)] {
         let hash = syncarp_ir::ContentHash(name.into());
         let data = syncarp_ir::TensorData::Float(vec![value; 12]);
-        plan.contents.insert(hash, Arc::new(data));
+        plan.contents.insert(hash, Content::new(data));
     }
     plan
 }

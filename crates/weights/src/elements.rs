@@ -4,7 +4,7 @@
 use syncarp_ir::{DType, TensorData};
 
 /// Reads elements; none where the bytes are no whole number of them.
-pub(crate) fn decode(dtype: DType, bytes: &[u8]) -> Option<TensorData> {
+pub fn decode(dtype: DType, bytes: &[u8]) -> Option<TensorData> {
     fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
         let (chunks, rest) = bytes.as_chunks::<N>();
         rest.is_empty()
@@ -23,7 +23,7 @@ pub(crate) fn decode(dtype: DType, bytes: &[u8]) -> Option<TensorData> {
 }
 
 /// Writes elements; none where the dtype cannot hold one of them exactly.
-pub(crate) fn encode(dtype: DType, data: &TensorData) -> Option<Vec<u8>> {
+pub fn encode(dtype: DType, data: &TensorData) -> Option<Vec<u8>> {
     fn each<T: Copy, const N: usize>(
         items: &[T],
         write: impl Fn(T) -> Option<[u8; N]>,
