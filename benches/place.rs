@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use syncarp_benches::chain;
+use syncarp_ir::Verified;
 use syncarp_logical::{Submission, evaluator_classes, fuse, split};
 use syncarp_pass::{Context, Manager, PassRegistry};
 use syncarp_place::{Device, Nni, Placement, Policy, Request, parse_devices};
@@ -57,6 +58,7 @@ fn logical(manager: &Manager, submissions: &[Submission]) -> syncarp_ir::Plan {
 
 fn plan(manager: &Manager, submissions: &[Submission], devices: &[Device]) -> Placement {
     let plan = logical(manager, submissions);
+    let plan = Verified::new(plan).expect("the plan is sound");
     let request = Request {
         plan: &plan,
         devices,

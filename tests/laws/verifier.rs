@@ -1,6 +1,6 @@
 //! The verifier finds what is wrong, each kind by its number.
 
-use syncarp_ir::{StateKind, verify};
+use syncarp_ir::{StateKind, Tier, check, verify};
 
 use crate::plan;
 
@@ -63,4 +63,33 @@ fn sources_stand_for_whom_they_belong_to() {
 fn a_graph_is_placed_whole_or_not_at_all() {
     let text = TWO.replace("w0 = state {of=s0} @m0", "w0 = state {of=s0} on dev0 @m0");
     assert_eq!(found(&format!("{text} }}")), [12]);
+}
+
+#[test]
+fn what_is_wrong_is_shown_where_it_is() {
+    let text = TWO.replace("w0 = state {of=s0} @m0", "w0 = state {of=s0} on dev0 @m1");
+    let broken = check(&plan(&format!("{text} loss m1 = w1 }}")), Tier::Full).unwrap_err();
+    let expected = "\
+the plan breaks its invariants in 6 places
+graph \"train\" {
+  v0 = state {of=s0} : f32[3] on dev0 @m1
+  ^ invariant 13: `state`: its owner is not among the models it stands for
+  v1 = state {of=s1} : f32[3] @m1
+  ^ invariant 12: `state`: some nodes are on a device and some are not
+  ^ invariant 7: a loss is a float scalar, not f32[3]
+";
+    assert!(broken.to_string().starts_with(expected), "{broken}");
+}
+
+#[test]
+fn the_cheap_tier_sees_order_ownership_and_outputs() {
+    let cheap = |text: &str| check(&plan(text), Tier::Cheap).is_ok();
+    assert!(cheap(&format!("{TWO} }}")));
+    assert!(!cheap(&format!("{TWO} loss m1 = l1 }}")), "leaks");
+    assert!(!cheap(&format!("{TWO} loss m0 = l0 }}")), "is given twice");
+    let text = TWO.replace("w0 = state {of=s0} @m0", "w0 = state {of=s0} @m1");
+    assert!(
+        cheap(&format!("{text} }}")),
+        "provenance is for the full one"
+    );
 }

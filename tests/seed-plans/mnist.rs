@@ -1,6 +1,6 @@
 //! NNI's mnist model: up to five of it, on up to four devices of one host or two.
 
-use syncarp_ir::{TRAIN, print};
+use syncarp_ir::{TRAIN, Verified, print};
 use syncarp_logical::evaluator_classes;
 use syncarp_place::{Nni, Policy, Request};
 
@@ -163,8 +163,9 @@ fn defect_05_the_policy_starts_assemblies_on_both_hosts() {
         let letters = &scenario.evaluators;
         let models = submissions(MNIST, Some(PIXELS), letters, Differ::Rate);
         let ours = Grouped::new(&models, scenario.dedup, &scenario.devices);
+        let plan = Verified::new(ours.plan).unwrap();
         let request = Request {
-            plan: &ours.plan,
+            plan: &plan,
             devices: &ours.devices,
             batch_sizes: &vec![32; models.len()],
             evaluators: &evaluator_classes(&models),

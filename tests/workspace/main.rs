@@ -10,6 +10,7 @@ use serde_json::Value;
 const MAY: &[(&str, &[&str])] = &[
     ("diag", &[]),
     ("data", &[]),
+    ("draw", &["ir"]),
     ("ir", &["diag"]),
     ("ops", &["ir"]),
     ("evaluator", &["ir"]),

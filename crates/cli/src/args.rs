@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Run a pipeline of passes on a model's text form
     Opt(OptArgs),
+    /// Say what tells two plans apart; exits with 1 where something does
+    Diff(DiffArgs),
+    /// Draw a plan, or several models fused, as an SVG image or an HTML page
+    Show(ShowArgs),
     /// Fuse, rewrite and place models, and say what came of it
     Plan(PlanArgs),
     /// Train the models of a sweep merged
@@ -86,6 +90,34 @@ pub(crate) struct OptArgs {
     /// Write here instead of to standard output
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
+}
+
+/// Arguments of `diff`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct DiffArgs {
+    /// The plan as it was
+    #[arg(value_name = "BEFORE")]
+    pub before: PathBuf,
+    /// The plan as it is
+    #[arg(value_name = "AFTER")]
+    pub after: PathBuf,
+}
+
+/// Arguments of `show`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// A plan or model files
+    #[arg(required = true, value_name = "PLAN")]
+    pub files: Vec<PathBuf>,
+    /// Where to write the picture: an .svg of one graph, or an .html page of all
+    #[arg(short, long, value_name = "OUT.svg | OUT.html")]
+    pub output: PathBuf,
+    /// The graph of an .svg; by default `train`, or else the first
+    #[arg(long, value_name = "NAME")]
+    pub graph: Option<String>,
+    /// The dims of one sample of an input that a file leaves open, such as `x=1,28,28`
+    #[arg(long = "input-shape", value_name = "NAME=DIMS")]
+    pub input_shapes: Vec<String>,
 }
 
 /// Where and how models are merged.

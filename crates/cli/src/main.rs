@@ -4,6 +4,8 @@
 //! command line or what it names is wrong.
 
 mod args;
+mod diff;
+mod draw;
 mod eval;
 mod folder;
 mod import;
@@ -47,6 +49,8 @@ fn dispatch(command: Command) -> Result<Outcome, Failure> {
         Command::Import(args) => import::import(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Opt(args) => opt::opt(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Show(args) => draw::show(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::status(&args),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use syncarp_diag::{Located, Source};
 use syncarp_ir::{
-    Attrs, BuildError, DType, GraphBuilder, OpRegistry, Plan, TensorType, Value, Violations, verify,
+    Attrs, BuildError, DType, GraphBuilder, OpRegistry, Plan, TensorType, Tier, Value, check,
 };
 use syncarp_sweep::{Args, Join, LayerNode, ModelSpec, Part, PartBody, Spanned};
 
@@ -113,11 +113,10 @@ impl Frontend {
         let mut plan = draft.finish(&[("output", value)]);
         freeze::apply(&mut plan, &frozen, source).map_err(FrontendError::Sweep)?;
         if cfg!(debug_assertions) {
-            let violations = verify(&plan);
-            if !violations.is_empty() {
-                let (model, violations) = (spec.name.clone(), Violations(violations));
-                return Err(FrontendError::Lowering { model, violations });
-            }
+            check(&plan, Tier::Full).map_err(|violations| FrontendError::Lowering {
+                model: spec.name.clone(),
+                violations,
+            })?;
         }
         Ok(plan)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use syncarp_diag::{Located, Source};
-use syncarp_ir::{Initial, OpRegistry, Plan, Violations, parse, print, verify};
+use syncarp_ir::{Initial, OpRegistry, Plan, Tier, check, parse, print};
 use syncarp_weights::{load_weights, save_weights};
 
 use crate::error::FrontendError;
@@ -23,14 +23,10 @@ const MAX_BYTES: u64 = 1 << 30;
 /// plan; or the weights do not belong to it.
 pub fn load_text(path: &Path, ops: &Arc<OpRegistry>) -> Result<Plan, FrontendError> {
     let mut plan = parse(&read_source(path, MAX_BYTES)?, ops).map_err(FrontendError::Text)?;
-    let violations = verify(&plan);
-    if !violations.is_empty() {
-        let violations = Violations(violations);
-        return Err(FrontendError::Unsound {
-            path: path.to_owned(),
-            violations,
-        });
-    }
+    check(&plan, Tier::Full).map_err(|violations| FrontendError::Unsound {
+        path: path.to_owned(),
+        violations,
+    })?;
     let weights = path.with_extension("safetensors");
     if has_contents(&plan) && weights.exists() {
         load_weights(&mut plan, &weights)?;

@@ -27,9 +27,11 @@
 
 mod append;
 mod attr;
+mod broken;
 mod builder;
 mod content;
 pub mod core_ops;
+mod diff;
 mod dim;
 mod entity;
 mod graph;
@@ -48,6 +50,7 @@ pub use append::{Appender, Renaming};
 pub use attr::{Attr, AttrKind, Attrs};
 pub use builder::{BuildError, Context, GraphBuilder, Values};
 pub use content::{Content, ContentError, Stored};
+pub use diff::diff;
 pub use dim::{Bindings, Dim};
 pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
 pub use graph::{Graph, Output, OutputKey};
@@ -67,4 +70,4 @@ pub use spell::nearest;
 pub use stream::{Distribution, StreamKey};
 pub use text::{parse, print};
 pub use types::{DType, Shape, TensorType};
-pub use verify::{Verified, Violation, Violations, verify};
+pub use verify::{Tier, Verified, Violation, Violations, check, verify};

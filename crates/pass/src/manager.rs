@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use syncarp_ir::{Plan, Violations, verify};
+use syncarp_ir::{Plan, Tier, Violations, check};
 use thiserror::Error;
 
 use crate::pipeline::PipelineParseError;
@@ -125,16 +125,11 @@ impl Manager {
                 }
             }
             interface = after;
-            if self.verify {
-                let violations = verify(plan);
-                if !violations.is_empty() {
-                    let violations = Violations(violations);
-                    return Err(PipelineError::Broken {
-                        pass: doc.name,
-                        violations,
-                    });
-                }
-            }
+            let tier = if self.verify { Tier::Full } else { Tier::Cheap };
+            check(plan, tier).map_err(|violations| PipelineError::Broken {
+                pass: doc.name,
+                violations,
+            })?;
             let report = PassReport {
                 name: doc.name,
                 changed: changed == Changed::Yes,

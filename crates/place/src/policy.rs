@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use syncarp_ir::{BuildError, Plan, Violations};
+use syncarp_ir::{BuildError, Verified, Violations};
 use thiserror::Error;
 
 use crate::{Assembly, Device};
@@ -12,7 +12,7 @@ use crate::{Assembly, Device};
 /// What a policy places.
 pub struct Request<'a> {
     /// The plan, after logical passes.
-    pub plan: &'a Plan,
+    pub plan: &'a Verified,
     /// The devices that may be used.
     pub devices: &'a [Device],
     /// Rows in a batch of each model's data stream, to estimate costs and memory with.

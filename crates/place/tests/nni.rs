@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use syncarp_diag::Source;
-use syncarp_ir::{Model, Plan, TRAIN, parse, print};
+use syncarp_ir::{Model, Plan, TRAIN, Verified, parse, print};
 use syncarp_place::nni::{by_host, groups};
 use syncarp_place::{Device, Nni, PlaceError, Placement, Policy, Request, parse_devices};
 
@@ -38,8 +38,9 @@ fn devices(list: &str) -> Vec<Device> {
 }
 
 fn place(plan: &Plan, evaluators: &[usize], list: &str) -> Placement {
+    let plan = Verified::new(plan.clone()).unwrap();
     let request = Request {
-        plan,
+        plan: &plan,
         devices: &devices(list),
         batch_sizes: &vec![32; evaluators.len()],
         evaluators,
@@ -184,7 +185,7 @@ fn what_needs_a_taken_device_waits() {
 
 #[test]
 fn without_devices_there_is_an_error() {
-    let plan = plan(&[&[0]]);
+    let plan = Verified::new(plan(&[&[0]])).unwrap();
     let request = Request {
         plan: &plan,
         devices: &[],

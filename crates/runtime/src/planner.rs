@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use syncarp_engine::Job;
-use syncarp_ir::Plan;
+use syncarp_ir::{Plan, Verified, Violations};
 use syncarp_logical::{FuseError, Submission, evaluator_classes, fuse};
 use syncarp_pass::{Context, Manager, Observer, PassRegistry, PassReport, PipelineError};
 use syncarp_place::{Device, PlaceError, Placement, Policy, Request};
@@ -21,6 +21,9 @@ pub enum PlanError {
     /// The pipeline is wrong or a pass gave up.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// The passes left a plan that is not sound: the fault of a pass.
+    #[error("after the passes: {0}")]
+    Broken(#[from] Violations),
     /// The policy gave up.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -55,7 +58,7 @@ pub struct Planned {
     /// The logical graph as fused.
     pub fused: Plan,
     /// The logical graph after the passes.
-    pub logical: Plan,
+    pub logical: Verified,
     /// What the passes did.
     pub passes: Vec<PassReport>,
     /// Where everything runs.
@@ -99,6 +102,7 @@ impl Planner {
         let manager = Manager::new(&self.passes, &self.pipeline).map_err(PipelineError::from)?;
         let mut cx = Context::new(&evaluators, &|_| true);
         let passes = manager.run(&mut logical, &mut cx, observer)?;
+        let logical = Verified::new(logical)?;
         let batch_sizes: Vec<u64> = trials
             .iter()
             .map(|t| t.data.batching().batch_size as u64)

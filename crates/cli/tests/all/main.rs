@@ -6,6 +6,7 @@ mod mistakes;
 mod nni;
 mod nni_numbers;
 mod plan;
+mod plans;
 mod run;
 mod status;
 mod verify;

@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use syncarp_diag::Source;
-use syncarp_ir::{OpRegistry, Plan, TensorType, Violations, verify};
+use syncarp_ir::{OpRegistry, Plan, TensorType, Tier, check};
 
 pub use note::{Note, NoteKind};
 
@@ -90,11 +90,10 @@ impl ModelFile {
     ) -> Result<Imported, FrontendError> {
         let lowered = inline::lower(&self.document, &self.wired, name, ops, layers, inputs);
         let (plan, more) = lowered.map_err(FrontendError::Text)?;
-        let violations = verify(&plan);
-        if !violations.is_empty() {
-            let (model, violations) = (name.to_owned(), Violations(violations));
-            return Err(FrontendError::Lowering { model, violations });
-        }
+        check(&plan, Tier::Full).map_err(|violations| FrontendError::Lowering {
+            model: name.to_owned(),
+            violations,
+        })?;
         let notes = self.document.notes.iter().cloned().chain(more).collect();
         Ok(Imported { plan, notes })
     }

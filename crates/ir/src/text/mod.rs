@@ -24,3 +24,4 @@ mod print;
 
 pub use parse::parse;
 pub use print::print;
+pub(crate) use print::{plain, print_key, print_node};

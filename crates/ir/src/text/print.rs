@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::lexer::quote;
 use crate::attr::Attr;
-use crate::entity::Node;
+use crate::entity::{Node, Value};
 use crate::graph::{Graph, OutputKey};
 use crate::plan::{Initial, Plan};
 use crate::provenance::Role;
@@ -19,31 +19,41 @@ pub fn print(plan: &Plan) -> String {
         quote(name, &mut out);
         out.push_str(" {\n");
         for node in graph.nodes() {
-            print_node(graph, node, &mut out);
+            print_node(graph, node, &plain, &mut out);
         }
         for output in graph.outputs() {
             out.push_str("  ");
-            match &output.key {
-                OutputKey::Result(m, name) => {
-                    let _ = write!(out, "result {m} ");
-                    quote(name, &mut out);
-                }
-                OutputKey::Loss(m) => {
-                    let _ = write!(out, "loss {m}");
-                }
-                OutputKey::Metric(m, name) => {
-                    let _ = write!(out, "metric {m} ");
-                    quote(name, &mut out);
-                }
-                OutputKey::Update(s) => {
-                    let _ = write!(out, "update {s}");
-                }
-            }
+            print_key(&output.key, &mut out);
             let _ = writeln!(out, " = {}", output.value);
         }
         out.push_str("}\n");
     }
     out
+}
+
+/// What a value is called in the text form.
+pub(crate) fn plain(value: Value, out: &mut String) {
+    let _ = write!(out, "{value}");
+}
+
+/// An output's key.
+pub(crate) fn print_key(key: &OutputKey, out: &mut String) {
+    match key {
+        OutputKey::Result(m, name) => {
+            let _ = write!(out, "result {m} ");
+            quote(name, out);
+        }
+        OutputKey::Loss(m) => {
+            let _ = write!(out, "loss {m}");
+        }
+        OutputKey::Metric(m, name) => {
+            let _ = write!(out, "metric {m} ");
+            quote(name, out);
+        }
+        OutputKey::Update(s) => {
+            let _ = write!(out, "update {s}");
+        }
+    }
 }
 
 fn print_models(plan: &Plan, out: &mut String) {
@@ -87,17 +97,25 @@ fn print_models(plan: &Plan, out: &mut String) {
     }
 }
 
-fn print_node(graph: &Graph, node: Node, out: &mut String) {
+/// One node's line, with values named by somebody.
+pub(crate) fn print_node(
+    graph: &Graph,
+    node: Node,
+    name: &impl Fn(Value, &mut String),
+    out: &mut String,
+) {
     out.push_str("  ");
     for (i, value) in graph.results(node).enumerate() {
-        let _ = write!(out, "{}{value}", if i > 0 { ", " } else { "" });
+        out.push_str(if i > 0 { ", " } else { "" });
+        name(value, out);
     }
     if graph.result_count(node) > 0 {
         out.push_str(" = ");
     }
     out.push_str(graph.op_name(node));
     for (i, value) in graph.operands(node).iter().enumerate() {
-        let _ = write!(out, "{}{value}", if i > 0 { ", " } else { " " });
+        out.push_str(if i > 0 { ", " } else { " " });
+        name(*value, out);
     }
     let attrs = graph.attrs(node);
     if !attrs.is_empty() {
