@@ -24,7 +24,7 @@ pub(crate) struct Frozen<'a> {
 
 impl Frozen<'_> {
     /// A path within the part.
-    fn within<'p>(&self, path: &'p str) -> &'p str {
+    pub fn within<'p>(&self, path: &'p str) -> &'p str {
         let rest = path.strip_prefix(self.prefix.as_str()).unwrap_or(path);
         match self.prefix.is_empty() {
             true => path,

@@ -30,11 +30,13 @@
 mod apply;
 mod aten;
 mod context;
+mod cut;
 mod draft;
 mod error;
 mod freeze;
 mod init;
 mod layers;
+mod lora;
 mod lower;
 pub mod nni;
 mod part_file;

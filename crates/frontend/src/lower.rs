@@ -16,6 +16,7 @@ use crate::context::join;
 use crate::draft::{Draft, MODEL};
 use crate::error::{FrontendError, suggest};
 use crate::freeze::{self, Frozen};
+use crate::lora;
 use crate::nni::{ModelFile, NoteKind};
 use crate::part_file::{self, Incoming};
 use crate::registry::{Layer, LayerRegistry};
@@ -112,6 +113,7 @@ impl Frontend {
         }
         let mut plan = draft.finish(&[("output", value)]);
         freeze::apply(&mut plan, &frozen, source).map_err(FrontendError::Sweep)?;
+        lora::apply(&mut plan, &frozen, source).map_err(FrontendError::Sweep)?;
         if cfg!(debug_assertions) {
             check(&plan, Tier::Full).map_err(|violations| FrontendError::Lowering {
                 model: spec.name.clone(),
@@ -154,8 +156,9 @@ impl Frontend {
                     let message = format!("`{name}`: {message}");
                     FrontendError::Sweep(Located::new(source, file.span.clone(), message))
                 };
+                let cut = part.cut.as_ref().map(|cut| cut.value.as_str());
                 let names = match &read {
-                    File::Plan(plan) => part_file::inputs(plan).map_err(mistake)?,
+                    File::Plan(plan) => part_file::inputs(plan, cut).map_err(mistake)?,
                     File::Nni(model) => model.inputs(),
                 };
                 let inputs = part_file::assign(draft, names, input).map_err(mistake)?;
@@ -163,7 +166,7 @@ impl Frontend {
                     File::Plan(plan) => plan,
                     File::Nni(model) => self.nni(&path, &model, draft, &inputs)?,
                 };
-                part_file::append(draft, &plan, prefix, &inputs).map_err(mistake)
+                part_file::append(draft, &plan, prefix, cut, &inputs).map_err(mistake)
             }
         }
     }

@@ -1,5 +1,7 @@
 //! A part that is a graph in a file: its nodes and states go over into the model.
 
+use std::collections::BTreeSet;
+
 use syncarp_ir::core_ops::{INPUT, STATE, STEP_INPUT};
 use syncarp_ir::{
     Attr, Attrs, Graph, Initial, Node, Origin, OutputKey, Plan, ProvenanceId, Purity, State,
@@ -7,6 +9,7 @@ use syncarp_ir::{
 };
 
 use crate::context::join;
+use crate::cut;
 use crate::draft::{Draft, MODEL};
 
 /// What comes into a part.
@@ -17,8 +20,9 @@ pub(crate) struct Incoming {
     pub is_data: bool,
 }
 
-/// The graph of a plan of one model that is appended, and the result of it that is given back.
-fn parts(plan: &Plan) -> Result<(&Graph, Value), String> {
+/// The graph of a plan of one model that is appended, and the value of it that is given back: its
+/// first result, or that of a module or node.
+fn parts<'p>(plan: &'p Plan, cut: Option<&str>) -> Result<(&'p Graph, Value), String> {
     if plan.models.len() != 1 {
         return Err(format!(
             "has {} models; a part is one model",
@@ -34,6 +38,9 @@ fn parts(plan: &Plan) -> Result<(&Graph, Value), String> {
             ));
         }
     };
+    if let Some(cut) = cut {
+        return Ok((graph, cut::value(graph, cut)?));
+    }
     let is_result = |key: &OutputKey| matches!(key, OutputKey::Result(..));
     let result = graph.outputs().iter().find(|output| is_result(&output.key));
     let result = result.ok_or("gives back no result")?.value;
@@ -44,9 +51,9 @@ fn parts(plan: &Plan) -> Result<(&Graph, Value), String> {
 ///
 /// # Errors
 /// A message that says what about the file does not fit.
-pub(crate) fn inputs(plan: &Plan) -> Result<Vec<String>, String> {
-    let (graph, result) = parts(plan)?;
-    let keep = kept(graph, result);
+pub(crate) fn inputs(plan: &Plan, cut: Option<&str>) -> Result<Vec<String>, String> {
+    let (graph, result) = parts(plan, cut)?;
+    let keep = kept(plan, graph, result, cut.is_some()).nodes;
     let mut names: Vec<String> = Vec::new();
     for node in graph.nodes().filter(|node| keep[node.index()]) {
         if let Some(name) = data_input(graph, node)
@@ -104,7 +111,7 @@ pub(crate) fn assign(
 }
 
 /// Appends the graph of a plan of one model. `inputs` are what its inputs become, its states get
-/// `prefix` before their paths, and its first result is given back. Losses, metrics and other
+/// `prefix` before their paths, and its first result or the value at the cut is given back. Losses, metrics and other
 /// results are left out: a model is judged by one result.
 ///
 /// # Errors
@@ -113,11 +120,13 @@ pub(crate) fn append(
     draft: &mut Draft<'_>,
     plan: &Plan,
     prefix: &str,
+    cut: Option<&str>,
     inputs: &[(String, Value)],
 ) -> Result<Value, String> {
-    let (graph, result) = parts(plan)?;
-    let keep = kept(graph, result);
-    let states = copy_states(draft, plan, graph, &keep, prefix)?;
+    let (graph, result) = parts(plan, cut)?;
+    let kept = kept(plan, graph, result, cut.is_some());
+    let keep = &kept.nodes;
+    let states = copy_states(draft, plan, graph, &kept, prefix)?;
     let mut copy = Copy {
         draft,
         graph,
@@ -144,24 +153,67 @@ pub(crate) fn append(
     values[result.index()].ok_or_else(|| "gives back no result".to_owned())
 }
 
-/// What the result and the updates of states need, and opaque nodes, which are never dropped.
-fn kept(graph: &Graph, result: Value) -> Vec<bool> {
-    let mut keep = vec![false; graph.len()];
-    keep[graph.def(result).index()] = true;
-    for output in graph.outputs() {
-        if matches!(output.key, OutputKey::Update(_)) {
-            keep[graph.def(output.value).index()] = true;
+/// What of a plan goes over into the model.
+struct Kept {
+    /// By node.
+    nodes: Vec<bool>,
+    /// By state. States that no node reads stay where their module stays: they belong to what is
+    /// saved of it.
+    states: Vec<bool>,
+}
+
+/// What the result and the updates of states need, and opaque nodes, which are never dropped. Of a
+/// graph that is cut, only what belongs to modules before the cut.
+fn kept(plan: &Plan, graph: &Graph, result: Value, cut: bool) -> Kept {
+    let mut nodes = vec![false; graph.len()];
+    nodes[graph.def(result).index()] = true;
+    if !cut {
+        for node in graph.nodes() {
+            nodes[node.index()] |= graph.op(node).purity() == Purity::Opaque;
         }
     }
+    close(graph, &mut nodes);
+    let mut states = vec![!cut; plan.states.len()];
+    if cut {
+        let read = |node: Node| {
+            let state = graph.attrs(node).state("of");
+            state.filter(|_| nodes[node.index()] && graph.op_name(node) == STATE)
+        };
+        for state in graph.nodes().filter_map(read) {
+            states[state.index()] = true;
+        }
+        let named = &plan.models[MODEL].states;
+        let here = named.iter().filter(|(_, state)| states[state.index()]);
+        let modules: BTreeSet<&str> = here.map(|(path, _)| module(path)).collect();
+        for (path, state) in named {
+            states[state.index()] |= modules.contains(module(path));
+        }
+    }
+    for output in graph.outputs() {
+        if let OutputKey::Update(state) = output.key
+            && states[state.index()]
+        {
+            nodes[graph.def(output.value).index()] = true;
+        }
+    }
+    close(graph, &mut nodes);
+    Kept { nodes, states }
+}
+
+/// Adds what nodes need.
+fn close(graph: &Graph, nodes: &mut [bool]) {
     for node in graph.nodes().rev() {
-        keep[node.index()] |= graph.op(node).purity() == Purity::Opaque;
-        if keep[node.index()] {
+        if nodes[node.index()] {
             for value in graph.operands(node) {
-                keep[graph.def(*value).index()] = true;
+                nodes[graph.def(*value).index()] = true;
             }
         }
     }
-    keep
+}
+
+/// The path of the module that a state belongs to.
+fn module(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(module, _)| module)
 }
 
 /// The name of an input that data gives; none for other nodes, the number of the step and what an
@@ -173,32 +225,29 @@ fn data_input(graph: &Graph, node: Node) -> Option<&str> {
     data.then_some(name)
 }
 
-/// Enters those states that the graph still reads; for each state of the plan its new one.
+/// Enters the states that are kept; for each state of the plan its new one.
 fn copy_states(
     draft: &mut Draft<'_>,
     plan: &Plan,
     graph: &Graph,
-    keep: &[bool],
+    kept: &Kept,
     prefix: &str,
 ) -> Result<Vec<Option<State>>, String> {
-    let mut read = vec![false; plan.states.len()];
-    for node in graph.nodes().filter(|node| keep[node.index()]) {
-        if let Some(state) = graph
-            .attrs(node)
-            .state("of")
-            .filter(|_| graph.op_name(node) == STATE)
-        {
-            read[state.index()] = true;
+    let mut changes = vec![false; plan.states.len()];
+    for node in graph.nodes().filter(|node| kept.nodes[node.index()]) {
+        let state = graph.attrs(node).state("of");
+        if let Some(state) = state.filter(|_| graph.op_name(node) == STATE) {
+            changes[state.index()] = true;
         }
     }
     for output in graph.outputs() {
         if let OutputKey::Update(state) = output.key {
-            read[state.index()] = true;
+            changes[state.index()] = true;
         }
     }
     let mut states: Vec<Option<State>> = vec![None; plan.states.len()];
     for (path, state) in &plan.models[MODEL].states {
-        if !read[state.index()] {
+        if !kept.states[state.index()] {
             continue;
         }
         let path = join(prefix, path);
@@ -228,10 +277,15 @@ fn copy_states(
                 Initial::Content(hash.clone())
             }
         };
-        let owner = entry.owner.map(|_| Draft::model());
+        // What nobody reads nobody trains; it is there to be saved with the rest.
+        let kind = match changes[state.index()] {
+            true => entry.kind,
+            false => StateKind::Frozen,
+        };
+        let owner = (kind != StateKind::Frozen).then(Draft::model);
         let entry = StateEntry {
             ty: entry.ty.clone(),
-            kind: entry.kind,
+            kind,
             owner,
             initial,
         };

@@ -5,34 +5,31 @@ use std::ops::Range;
 use syncarp_diag::Located;
 
 use crate::combine::{self, Combination};
-use crate::entry::{Entry, parse_list};
 use crate::error::Reports;
 use crate::evaluator::{self, EvaluatorSpec};
 use crate::expand::{Expander, shortened};
-use crate::layer::{Part, PartBody};
+use crate::layer::Part;
+use crate::part::{self, PartTemplate};
 use crate::settings::{self, Setting};
 use crate::spell;
 use crate::template::{Scope, Template, Work, compile, kind_mistake};
 use crate::value::{Spanned, Table, Value};
 use crate::{ModelSpec, merge};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "name",
     "settings",
     "combine",
     "layers",
     "file",
+    "cut",
+    "lora",
     "freeze",
     "freeze-parameters",
     "parts",
     "evaluator",
     "data",
 ];
-
-const PART_KEYS: [&str; 5] = ["name", "file", "layers", "freeze", "freeze-parameters"];
-
-/// How many values a part weighs, its layers not counted.
-const PART_WEIGHT: u64 = 5;
 
 /// The sweep's defaults, for every block.
 pub(crate) struct Defaults {
@@ -51,19 +48,6 @@ pub(crate) struct Block {
     evaluator: Spanned<Template>,
     data: Spanned<Template>,
     span: Range<usize>,
-}
-
-struct PartTemplate {
-    name: Option<Spanned<Template>>,
-    body: BodyTemplate,
-    freeze: Option<Spanned<Template>>,
-    freeze_parameters: Option<Spanned<Template>>,
-    span: Range<usize>,
-}
-
-enum BodyTemplate {
-    File(Spanned<Template>),
-    Layers(Vec<Entry>),
 }
 
 impl Block {
@@ -100,7 +84,7 @@ impl Block {
         let name = table
             .get("name")
             .map(|name| compile(name, &mut scope, &mut own));
-        let parts = parse_parts(table, &span, &mut scope, &mut own);
+        let parts = part::parse(table, &span, &mut scope, &mut own);
         let over = |key, default, merge: fn(&Table, &Table) -> Table, own: &mut Reports| {
             merged(table, key, default, merge, &span, own)
         };
@@ -189,7 +173,7 @@ impl Block {
             .map(|part| part.resolve(&mut expander))
             .collect();
         let parts = parts.map_err(one)?;
-        check_part_names(&parts, source).map_err(one)?;
+        part::check_names(&parts, source).map_err(one)?;
         let evaluator = into_table(expander.resolve(&self.evaluator).map_err(one)?);
         let data = into_table(expander.resolve(&self.data).map_err(one)?);
         let training = EvaluatorSpec::parse(&evaluator, source)?;
@@ -330,175 +314,5 @@ fn into_table(value: Spanned<Value>) -> Spanned<Table> {
     match value.value {
         Value::Table(table) => Spanned::new(table, value.span),
         _ => Spanned::new(Table::default(), value.span),
-    }
-}
-
-/// The parts of a block: listed, or its own layers or file as the only one.
-fn parse_parts(
-    table: &Table,
-    span: &Range<usize>,
-    scope: &mut Scope,
-    reports: &mut Reports,
-) -> Vec<PartTemplate> {
-    let Some((key, parts)) = table.entry("parts") else {
-        return parse_part(table, span, false, scope, reports)
-            .into_iter()
-            .collect();
-    };
-    for other in ["layers", "file", "freeze", "freeze-parameters"] {
-        if let Some((other, _)) = table.entry(other) {
-            let message = format!("a model has `parts` or `{}`, not both", other.value);
-            reports.say(
-                other.span.clone(),
-                message,
-                "move it into the part that it is meant for",
-            );
-        }
-    }
-    let items = match &parts.value {
-        Value::Array(items) if !items.is_empty() => items,
-        _ => {
-            let help = "write `parts = [{ file = \"backbone.syn\" }, { layers = [...] }]`";
-            reports.say(
-                key.span.clone(),
-                "`parts` must be an array with a part at least",
-                help,
-            );
-            return Vec::new();
-        }
-    };
-    let mut read = Vec::with_capacity(items.len());
-    for item in items {
-        match &item.value {
-            Value::Table(part) => {
-                for mistake in spell::unknown_keys(reports.source, part, "a part", &PART_KEYS) {
-                    reports.push(mistake);
-                }
-                read.extend(parse_part(part, &item.span, true, scope, reports));
-            }
-            other => {
-                let source = reports.source;
-                reports.push(kind_mistake(source, &item.span, "a part", "a table", other));
-            }
-        }
-    }
-    read
-}
-
-fn parse_part(
-    table: &Table,
-    span: &Range<usize>,
-    named: bool,
-    scope: &mut Scope,
-    reports: &mut Reports,
-) -> Option<PartTemplate> {
-    let body = match (table.get("layers"), table.entry("file")) {
-        (Some(layers), None) => {
-            BodyTemplate::Layers(parse_list(layers, "`layers`", scope, reports))
-        }
-        (None, Some((_, file))) => BodyTemplate::File(compile(file, scope, reports)),
-        (Some(_), Some((file, _))) => {
-            let message = "`layers` and `file` in one part";
-            let help = "chain them: `parts = [{ file = \"...\" }, { layers = [...] }]`";
-            reports.say(file.span.clone(), message, help);
-            return None;
-        }
-        (None, None) => {
-            let (what, help) = match named {
-                true => ("a part", "it has `layers` or a `file`"),
-                false => ("a model", "it has `layers`, a `file` or `parts`"),
-            };
-            reports.say(span.clone(), format!("{what} without anything in it"), help);
-            return None;
-        }
-    };
-    let mut compiled = |key| table.get(key).map(|value| compile(value, scope, reports));
-    Some(PartTemplate {
-        name: if named { compiled("name") } else { None },
-        freeze: compiled("freeze"),
-        freeze_parameters: compiled("freeze-parameters"),
-        body,
-        span: span.clone(),
-    })
-}
-
-impl PartTemplate {
-    fn resolve(&self, expander: &mut Expander) -> Result<Part, Located> {
-        expander.work.charge(PART_WEIGHT, &self.span)?;
-        let name = expander.name(self.name.as_ref())?;
-        let body = match &self.body {
-            BodyTemplate::Layers(layers) => PartBody::Layers(expander.list(layers)?),
-            BodyTemplate::File(file) => {
-                let value = expander.resolve(file)?;
-                match value.value {
-                    Value::Str(path) if !path.is_empty() => {
-                        PartBody::File(Spanned::new(path, value.span))
-                    }
-                    other => {
-                        let source = expander.work.source;
-                        return Err(kind_mistake(
-                            source,
-                            &value.span,
-                            "`file`",
-                            "a path",
-                            &other,
-                        ));
-                    }
-                }
-            }
-        };
-        let freeze = patterns("freeze", self.freeze.as_ref(), expander)?;
-        let freeze_parameters = patterns(
-            "freeze-parameters",
-            self.freeze_parameters.as_ref(),
-            expander,
-        )?;
-        Ok(Part {
-            name,
-            body,
-            freeze,
-            freeze_parameters,
-            span: self.span.clone(),
-        })
-    }
-}
-
-/// Patterns of names: an array of texts, or one text.
-fn patterns(
-    key: &str,
-    template: Option<&Spanned<Template>>,
-    expander: &mut Expander,
-) -> Result<Vec<Spanned<String>>, Located> {
-    let Some(template) = template else {
-        return Ok(Vec::new());
-    };
-    let value = expander.resolve(template)?;
-    let items = match value.value {
-        Value::Array(items) => items,
-        one => vec![Spanned::new(one, value.span)],
-    };
-    let source = expander.work.source;
-    items
-        .into_iter()
-        .map(|item| match item.value {
-            Value::Str(pattern) => Ok(Spanned::new(pattern, item.span)),
-            other => {
-                let what = format!("a pattern of `{key}`");
-                Err(kind_mistake(source, &item.span, &what, "a string", &other)
-                    .with_help("write `freeze = [\"*\"]` to freeze everything"))
-            }
-        })
-        .collect()
-}
-
-fn check_part_names(parts: &[Part], source: &syncarp_diag::Source) -> Result<(), Located> {
-    let mut seen = std::collections::HashSet::new();
-    let mut names = parts.iter().filter_map(|part| part.name.as_ref());
-    match names.find(|name| !seen.insert(name.value.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("two parts of one model are called `{}`", name.value);
-            Err(Located::new(source, name.span.clone(), message))
-        }
     }
 }

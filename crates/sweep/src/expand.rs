@@ -41,7 +41,31 @@ impl<'w, 's> Expander<'w, 's> {
         template.resolve(&self.slots, self.work)
     }
 
-    /// An explicit name of a layer or part.
+    /// A text.
+    pub fn text(
+        &mut self,
+        template: &Spanned<Template>,
+        what: &str,
+    ) -> Result<Spanned<String>, Located> {
+        template.resolve_str(&self.slots, self.work, what)
+    }
+
+    /// An explicit name of a part, which may be empty.
+    pub fn part_name(
+        &mut self,
+        template: Option<&Spanned<Template>>,
+    ) -> Result<Option<Spanned<String>>, Located> {
+        let Some(template) = template else {
+            return Ok(None);
+        };
+        let name = self.text(template, "a name")?;
+        match name.value.is_empty() {
+            true => Ok(Some(name)),
+            false => self.plain_name(name).map(Some),
+        }
+    }
+
+    /// An explicit name of a layer.
     pub fn name(
         &mut self,
         template: Option<&Spanned<Template>>,
@@ -49,14 +73,18 @@ impl<'w, 's> Expander<'w, 's> {
         let Some(template) = template else {
             return Ok(None);
         };
-        let name = template.resolve_str(&self.slots, self.work, "a name")?;
+        let name = self.text(template, "a name")?;
+        self.plain_name(name).map(Some)
+    }
+
+    fn plain_name(&self, name: Spanned<String>) -> Result<Spanned<String>, Located> {
         let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         if name.value.is_empty() || name.value.len() > 128 || !name.value.chars().all(plain) {
             let message = format!("`{}` cannot name a part of a model", shortened(&name.value));
             return Err(Located::new(self.work.source, name.span, message)
                 .with_help("such names are of letters, digits, `_` and `-`"));
         }
-        Ok(Some(name))
+        Ok(name)
     }
 
     /// All layers of a list; no two have the same explicit name.

@@ -3,15 +3,22 @@
 use std::ops::Range;
 
 use crate::args::Args;
+use crate::lora::Lora;
 use crate::value::Spanned;
 
 /// One part of a model; the output of a part is the input of the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// Its name, where it has one; no two parts of a model have the same.
+    /// Its name, where it has one; no two parts of a model have the same. An empty one puts nothing
+    /// before the paths in it.
     pub name: Option<Spanned<String>>,
     /// What it consists of.
     pub body: PartBody,
+    /// Where the graph of a file ends: the path of a module or node in it, whose value is what the
+    /// part gives. Without it that is the graph's first result.
+    pub cut: Option<Spanned<String>>,
+    /// Low-rank adapters; all other parameters of the part are frozen then.
+    pub lora: Option<Lora>,
     /// Patterns (see [`crate::glob_matches`]) of the names to freeze, parameters and buffers both,
     /// with batch norm and dropout in their eval form.
     pub freeze: Vec<Spanned<String>>,

@@ -51,7 +51,9 @@ mod expr;
 mod glob;
 mod layer;
 mod lex;
+mod lora;
 mod merge;
+mod part;
 mod read;
 mod settings;
 mod spell;
@@ -64,6 +66,7 @@ pub use error::{MAX_MISTAKES, SweepError};
 pub use evaluator::{EvaluatorSpec, Named};
 pub use glob::glob_matches;
 pub use layer::{Join, LayerNode, Part, PartBody};
+pub use lora::Lora;
 pub use value::{Spanned, Table, Value};
 
 use block::{Block, Defaults};

@@ -60,7 +60,7 @@ fn unknown_keys_get_the_nearest_spelling() {
             "epoch: unknown key `epoch` in the evaluator (did you mean `epochs`? known keys: loss, metrics, optimizer, schedule, clip-norm, epochs, seed)",
             "checkpoint: unknown key `checkpoint` in the evaluator (known keys: loss, metrics, optimizer, schedule, clip-norm, epochs, seed)",
             "[[model]]: a model without anything in it (it has `layers`, a `file` or `parts`)",
-            "layer: unknown key `layer` in a model (did you mean `layers`? known keys: name, settings, combine, layers, file, freeze, freeze-parameters, parts, evaluator, data)",
+            "layer: unknown key `layer` in a model (did you mean `layers`? known keys: name, settings, combine, layers, file, cut, lora, freeze, freeze-parameters, parts, evaluator, data)",
             "clip_norm: unknown key `clip_norm` in the evaluator (did you mean `clip-norm`? known keys: loss, metrics, optimizer, schedule, clip-norm, epochs, seed)",
         ]
     );
@@ -414,7 +414,7 @@ fn mistakes_in_parts() {
         [
             "3: a part must be a table, not the integer 3",
             "{ freez = [] }: a part without anything in it (it has `layers` or a `file`)",
-            "freez: unknown key `freez` in a part (did you mean `freeze`? known keys: name, file, layers, freeze, freeze-parameters)",
+            "freez: unknown key `freez` in a part (did you mean `freeze`? known keys: name, file, layers, cut, lora, freeze, freeze-parameters)",
             "file: `layers` and `file` in one part (chain them: `parts = [{ file = \"...\" }, { layers = [...] }]`)",
         ]
     );
