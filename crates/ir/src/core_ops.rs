@@ -3,6 +3,7 @@
 use smallvec::smallvec;
 
 use crate::attr::{AttrKind, Attrs};
+use crate::default::AttrDefault;
 use crate::dim::Dim;
 use crate::op::{
     AttrSpec, Infer, Op, OpRegistry, Operand, Purity, RegisterError, TypeError, Types, numbers,
@@ -21,10 +22,14 @@ pub const CUSTOM: &str = "custom";
 pub const STEP_INPUT: &str = "step";
 
 pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    registry.register(Input)?;
-    registry.register(StateOp)?;
-    registry.register(Constant)?;
-    registry.register(Custom)
+    const DOC: &str =
+        "What the graph itself knows: values from outside, and ops that nobody knows.";
+    registry.register_family("sources", DOC, |registry| {
+        registry.register(Input)?;
+        registry.register(StateOp)?;
+        registry.register(Constant)?;
+        registry.register(Custom)
+    })
 }
 
 /// A value that comes from a model's data stream, or a coefficient of its evaluator.
@@ -56,12 +61,16 @@ impl Op for Input {
                 "coefficient",
                 AttrKind::Bool,
                 "Whether the evaluator gives it.",
-            ),
+            )
+            .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
         Ok(smallvec![written_type(cx.attrs)])
+    }
+    fn example(&self) -> Option<&'static str> {
+        Some(r#"{model=m0, name="x", dtype=f32, dims=dims[2, 3]}"#)
     }
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
@@ -153,6 +162,9 @@ impl Op for Constant {
         }
         Ok(smallvec![ty])
     }
+    fn example(&self) -> Option<&'static str> {
+        Some("{dtype=f32, value=0.5, dims=dims[2, 3]}")
+    }
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -178,11 +190,8 @@ impl Op for Custom {
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("op", AttrKind::Str, "Its name where it comes from."),
-            AttrSpec::optional(
-                "results",
-                AttrKind::Int,
-                "How many results it has; 1 by default.",
-            ),
+            AttrSpec::optional("results", AttrKind::Int, "How many results it has.")
+                .or(AttrDefault::Int(1)),
         ];
         SPECS
     }

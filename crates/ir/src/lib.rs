@@ -30,6 +30,7 @@ mod attr;
 mod builder;
 mod content;
 pub mod core_ops;
+mod default;
 mod dim;
 mod entity;
 mod graph;
@@ -38,6 +39,8 @@ mod op;
 mod plan;
 mod provenance;
 mod rewrite;
+mod sheet;
+mod sources;
 mod spell;
 pub mod stream;
 mod text;
@@ -48,14 +51,15 @@ pub use append::{Appender, Renaming};
 pub use attr::{Attr, AttrKind, Attrs};
 pub use builder::{BuildError, Context, GraphBuilder, Values};
 pub use content::{Content, ContentError, Stored};
+pub use default::AttrDefault;
 pub use dim::{Bindings, Dim};
 pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
 pub use graph::{Graph, Output, OutputKey};
 pub use intern::Interner;
 pub use op::{
-    Arity, AttrSpec, Cost, Exactness, Expand, Gradient, GradientError, Infer, Op, OpRegistry,
-    Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs, check_operands,
-    normalize_axis, numbers,
+    Arity, AttrSpec, Cost, Exactness, Expand, Family, Gradient, GradientError, Infer, Op,
+    OpRegistry, Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs,
+    check_operands, normalize_axis, numbers,
 };
 pub use plan::{
     ContentHash, Contents, EVAL, Initial, Interface, ModelEntry, Plan, STEP, StateEntry, StateKind,
@@ -63,8 +67,10 @@ pub use plan::{
 };
 pub use provenance::{Origin, Provenance, Role};
 pub use rewrite::Rewriter;
+pub use sheet::{Differentiable, Part, Sheet, SheetError};
+pub use sources::Sources;
 pub use spell::nearest;
 pub use stream::{Distribution, StreamKey};
-pub use text::{parse, print};
+pub use text::{Example, parse, print};
 pub use types::{DType, Shape, TensorType};
 pub use verify::{Verified, Violation, Violations, verify};

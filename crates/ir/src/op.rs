@@ -9,8 +9,10 @@ use thiserror::Error;
 
 use crate::attr::{Attr, AttrKind, Attrs};
 use crate::builder::{BuildError, GraphBuilder, Values};
+use crate::default::AttrDefault;
 use crate::dim::Dim;
 use crate::entity::{OpId, Value};
+use crate::sources::Sources;
 use crate::types::{DType, Shape, TensorType};
 
 /// The types of a node's results.
@@ -71,8 +73,10 @@ pub struct AttrSpec {
     pub kind: AttrKind,
     /// Whether it must be there.
     pub required: bool,
-    /// What it means, with units and the default where it may be left out.
+    /// What it means, with units, and what holds where it is left out unless `default` says that.
     pub doc: &'static str,
+    /// What leaving it out is the same as writing, where there is one such value for all nodes.
+    pub default: Option<AttrDefault>,
 }
 
 impl AttrSpec {
@@ -83,6 +87,7 @@ impl AttrSpec {
             kind,
             required: true,
             doc,
+            default: None,
         }
     }
 
@@ -93,6 +98,16 @@ impl AttrSpec {
             kind,
             required: false,
             doc,
+            default: None,
+        }
+    }
+
+    /// The same attribute, for which leaving it out is the same as writing this value.
+    #[must_use]
+    pub const fn or(self, default: AttrDefault) -> AttrSpec {
+        AttrSpec {
+            default: Some(default),
+            ..self
         }
     }
 }
@@ -387,6 +402,26 @@ pub trait Op: Send + Sync + 'static {
             .try_fold(0u64, |sum, t| sum.checked_add(t.elements()?))
     }
 
+    /// The bytes that one application with bound types reads and writes, by default all operands
+    /// and results; none where a type is unbound. An op that reads less of an operand says so.
+    fn bytes(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
+        let all = cx.operands.iter().copied().chain(results);
+        all.map(TensorType::bytes)
+            .try_fold(0u64, |sum, bytes| sum.checked_add(bytes?))
+    }
+
+    /// Its names in ONNX and ATen, by default those that its documentation gives.
+    fn sources(&self) -> Sources {
+        Sources::in_doc(self.doc())
+    }
+
+    /// One application that types, with every dim a number: the operands' types and the attributes
+    /// as the text form writes them, such as `f32[2, 3], i64[2] {axis=1}`. Documentation shows it
+    /// and what comes of it ([`crate::Sheet`]); none where an op says nothing without its plan.
+    fn example(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How exact it is under merging on one engine.
     fn exactness(&self) -> Exactness {
         Exactness::Bitwise
@@ -432,11 +467,22 @@ pub enum RegisterError {
     Duplicate(String),
 }
 
+/// Ops that belong together, in documentation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Family {
+    /// Its name.
+    pub name: &'static str,
+    /// What its ops have in common, in a sentence.
+    pub doc: &'static str,
+}
+
 /// The ops that a program knows.
 #[derive(Clone, Default)]
 pub struct OpRegistry {
-    ops: Vec<Arc<dyn Op>>,
+    ops: Vec<(Arc<dyn Op>, Option<Family>)>,
     by_name: FxHashMap<&'static str, OpId>,
+    /// What the ops that are being registered belong to.
+    family: Option<Family>,
 }
 
 impl OpRegistry {
@@ -457,8 +503,29 @@ impl OpRegistry {
             return Err(RegisterError::Duplicate(op.name().to_owned()));
         }
         self.by_name.insert(op.name(), id);
-        self.ops.push(Arc::new(op));
+        self.ops.push((Arc::new(op), self.family));
         Ok(())
+    }
+
+    /// Adds the ops of a family.
+    ///
+    /// # Errors
+    /// Where one of their names is there already.
+    pub fn register_family(
+        &mut self,
+        name: &'static str,
+        doc: &'static str,
+        register: impl FnOnce(&mut OpRegistry) -> Result<(), RegisterError>,
+    ) -> Result<(), RegisterError> {
+        let outer = self.family.replace(Family { name, doc });
+        let done = register(self);
+        self.family = outer;
+        done
+    }
+
+    /// The family that an op was registered in, if it was in one.
+    pub fn family(&self, id: OpId) -> Option<Family> {
+        self.ops[id.index()].1
     }
 
     /// The op of this name.
@@ -468,7 +535,7 @@ impl OpRegistry {
 
     /// The op of this id.
     pub fn op(&self, id: OpId) -> &dyn Op {
-        &*self.ops[id.index()]
+        &*self.ops[id.index()].0
     }
 
     /// All ops in order of registration.
@@ -476,14 +543,14 @@ impl OpRegistry {
         self.ops
             .iter()
             .enumerate()
-            .map(|(i, op)| (OpId::new(i), &**op))
+            .map(|(i, (op, _))| (OpId::new(i), &**op))
     }
 }
 
 impl fmt::Debug for OpRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.ops.iter().map(|op| op.name()))
+            .entries(self.ops.iter().map(|(op, _)| op.name()))
             .finish()
     }
 }

@@ -22,5 +22,6 @@ mod lexer;
 mod parse;
 mod print;
 
-pub use parse::parse;
+pub use parse::{Example, parse};
 pub use print::print;
+pub(crate) use print::print_node_as;

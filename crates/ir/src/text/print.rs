@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::lexer::quote;
 use crate::attr::Attr;
-use crate::entity::Node;
+use crate::entity::{Node, Value};
 use crate::graph::{Graph, OutputKey};
 use crate::plan::{Initial, Plan};
 use crate::provenance::Role;
@@ -88,34 +88,7 @@ fn print_models(plan: &Plan, out: &mut String) {
 }
 
 fn print_node(graph: &Graph, node: Node, out: &mut String) {
-    out.push_str("  ");
-    for (i, value) in graph.results(node).enumerate() {
-        let _ = write!(out, "{}{value}", if i > 0 { ", " } else { "" });
-    }
-    if graph.result_count(node) > 0 {
-        out.push_str(" = ");
-    }
-    out.push_str(graph.op_name(node));
-    for (i, value) in graph.operands(node).iter().enumerate() {
-        let _ = write!(out, "{}{value}", if i > 0 { ", " } else { " " });
-    }
-    let attrs = graph.attrs(node);
-    if !attrs.is_empty() {
-        out.push_str(" {");
-        for (i, (name, value)) in attrs.iter().enumerate() {
-            let _ = write!(out, "{}{name}=", if i > 0 { ", " } else { "" });
-            print_attr(value, out);
-        }
-        out.push('}');
-    }
-    for (i, value) in graph.results(node).enumerate() {
-        let _ = write!(
-            out,
-            "{}{}",
-            if i > 0 { ", " } else { " : " },
-            graph.ty(value)
-        );
-    }
+    print_node_as(graph, node, &Value::to_string, out);
     if let Some(device) = graph.device(node) {
         let _ = write!(out, " on {device}");
     }
@@ -136,6 +109,45 @@ fn print_node(graph: &Graph, node: Node, out: &mut String) {
         }
     }
     out.push('\n');
+}
+
+/// A node without where it runs and comes from, its values called by these names; no line end.
+pub(crate) fn print_node_as(
+    graph: &Graph,
+    node: Node,
+    name_of: &dyn Fn(&Value) -> String,
+    out: &mut String,
+) {
+    out.push_str("  ");
+    for (i, value) in graph.results(node).enumerate() {
+        out.push_str(if i > 0 { ", " } else { "" });
+        out.push_str(&name_of(&value));
+    }
+    if graph.result_count(node) > 0 {
+        out.push_str(" = ");
+    }
+    out.push_str(graph.op_name(node));
+    for (i, value) in graph.operands(node).iter().enumerate() {
+        out.push_str(if i > 0 { ", " } else { " " });
+        out.push_str(&name_of(value));
+    }
+    let attrs = graph.attrs(node);
+    if !attrs.is_empty() {
+        out.push_str(" {");
+        for (i, (name, value)) in attrs.iter().enumerate() {
+            let _ = write!(out, "{}{name}=", if i > 0 { ", " } else { "" });
+            print_attr(value, out);
+        }
+        out.push('}');
+    }
+    for (i, value) in graph.results(node).enumerate() {
+        let _ = write!(
+            out,
+            "{}{}",
+            if i > 0 { ", " } else { " : " },
+            graph.ty(value)
+        );
+    }
 }
 
 fn print_float(value: f64, out: &mut String) {

@@ -3,7 +3,10 @@
 mod attrs;
 mod cursor;
 mod dims;
+mod example;
 mod graph;
+
+pub use example::Example;
 
 use std::ops::Range;
 use std::sync::Arc;
