@@ -109,6 +109,10 @@ impl Op for MatMul {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[3, 4]")
+    }
+
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         let a = Matrix::of(cx.operand(0).ok()?.dims()?, flags(cx.attrs).0, true).ok()?;
         work(&[2, results.first()?.elements()?, a.columns?.known()?])
@@ -199,7 +203,7 @@ fn flat(g: &mut GraphBuilder, value: Value) -> Result<Value, BuildError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
     use syncarp_ir::DType;
 
     fn f32s(text: &str) -> TensorType {
@@ -258,5 +262,13 @@ mod tests {
         assert!(error("n,4", "", (false, false)).contains("scalar"));
         assert!(error("4", "4,3", (true, false)).contains("vector"));
         assert!(error("2,n,4", "3,4,5", (false, false)).contains("broadcast"));
+    }
+
+    #[test]
+    fn the_work_is_two_for_each_product() {
+        check("matmul").flops("f32[2, 3], f32[3, 4]", 48).flops(
+            "f32[5, 3, 2], f32[4, 3] {transpose_a=true, transpose_b=true}",
+            240,
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The variance over axes.
+//! The op `var`.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -41,6 +41,10 @@ impl Op for Var {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axes=[1]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()?.checked_mul(4)
     }
@@ -76,7 +80,7 @@ fn parts(cx: &mut Expand<'_>) -> Result<Value, BuildError> {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{decomposed, dims};
+    use crate::testing::{check, decomposed, dims};
 
     #[test]
     fn symbolic_counts_are_counted_when_bound() {
@@ -89,5 +93,17 @@ mod tests {
         assert!(names(Attrs::new().with("axes", vec![0])).contains(&"count"));
         assert!(!names(Attrs::new().with("axes", vec![1])).contains(&"count"));
         assert!(names(Attrs::new().with("correction", 0i64)).contains(&"count"));
+    }
+
+    #[test]
+    fn it_has_the_type_of_a_reduction() {
+        check("var")
+            .gives("f32[n, 4, 3] {axes=[0, 2]}", "f32[4]")
+            .refuses("i64[3]", "must be a float")
+            .decomposes("f32[n, 4, 3] {axes=[0, 2]}")
+            .decomposes("f32[n, 4, 3] {axes=[0, 2], keep=true}")
+            .decomposes("f32[n, 4, 3]")
+            .decomposes("f32[n, 4, 3] {keep=true}")
+            .flops("f32[2, 3] {axes=[1]}", 24);
     }
 }

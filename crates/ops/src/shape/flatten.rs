@@ -8,7 +8,7 @@ use syncarp_ir::{
 
 use crate::infer::product;
 
-use super::squeeze::reshaped;
+use super::reshaped;
 
 /// The op `flatten`.
 pub(super) struct Flatten;
@@ -61,6 +61,10 @@ impl Op for Flatten {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4] {start=1}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -74,7 +78,7 @@ impl Op for Flatten {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn dims_between_start_and_end_become_one() {
@@ -97,5 +101,13 @@ mod tests {
             type_of("flatten", &unknown, from(1, -1)),
             TensorType::unknown()
         );
+    }
+
+    #[test]
+    fn parts_have_the_type_of_the_whole() {
+        check("flatten")
+            .decomposes("f32[n, 1, 4] {start=1}")
+            .decomposes("f32[]")
+            .flops("f32[2, 3, 4] {start=1}", 0);
     }
 }
