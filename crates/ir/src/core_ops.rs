@@ -51,11 +51,15 @@ impl Op for Input {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("model", AttrKind::Model, "The model whose input it is."),
             AttrSpec::required("name", AttrKind::Str, "The column, or the coefficient."),
-            AttrSpec::optional("dtype", AttrKind::DType, "The element type, once bound."),
+            AttrSpec::optional(
+                "dtype",
+                AttrKind::DType,
+                "The element type; unknown where left out.",
+            ),
             AttrSpec::optional(
                 "dims",
                 AttrKind::Dims,
-                "The shape, batch dim first, once bound.",
+                "The shape, batch dim first; unknown where left out.",
             ),
             AttrSpec::optional(
                 "coefficient",
@@ -136,7 +140,11 @@ impl Op for Constant {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dtype", AttrKind::DType, "The element type."),
             AttrSpec::required("value", AttrKind::Number, "A number, or a list of them."),
-            AttrSpec::optional("dims", AttrKind::Dims, "The shape; a scalar without it."),
+            AttrSpec::optional(
+                "dims",
+                AttrKind::Dims,
+                "The shape; that of a scalar where left out.",
+            ),
         ];
         SPECS
     }

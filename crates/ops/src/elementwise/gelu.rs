@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Expand, Gradient, GradientError, GraphBuilder, Infer,
-    Op, Operand, TensorType, TypeError, Types, Value, Values,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Expand, Gradient, GradientError,
+    GraphBuilder, Infer, Op, Operand, TensorType, TypeError, Types, Value, Values,
 };
 
 use crate::emit::Emit;
@@ -13,8 +13,9 @@ use crate::infer::{Takes, one_shape};
 const APPROXIMATE: AttrSpec = AttrSpec::optional(
     "approximate",
     AttrKind::Str,
-    "\"none\" (the default) for the error function, \"tanh\" for the approximation by `tanh`.",
-);
+    "\"none\" for the error function, \"tanh\" for the approximation by `tanh`.",
+)
+.or(AttrDefault::Str("none"));
 
 /// The square root of two by pi.
 const ROOT: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;

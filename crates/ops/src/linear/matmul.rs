@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Dim, Gradient, GradientError, GraphBuilder, Infer, Op,
-    Operand, Shape, TensorType, TypeError, Types, Value, broadcast,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Dim, Gradient, GradientError, GraphBuilder,
+    Infer, Op, Operand, Shape, TensorType, TypeError, Types, Value, broadcast,
 };
 
 use crate::emit::Emit;
@@ -78,13 +78,15 @@ impl Op for MatMul {
                 AttrSpec::optional(
                     "transpose_a",
                     AttrKind::Bool,
-                    "Whether the last two dims of a are swapped; false by default.",
-                ),
+                    "Whether the last two dims of a are swapped.",
+                )
+                .or(AttrDefault::Bool(false)),
                 AttrSpec::optional(
                     "transpose_b",
                     AttrKind::Bool,
-                    "Whether the last two dims of b are swapped; false by default.",
-                ),
+                    "Whether the last two dims of b are swapped.",
+                )
+                .or(AttrDefault::Bool(false)),
             ]
         }
     }

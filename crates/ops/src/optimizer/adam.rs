@@ -1,7 +1,9 @@
 //! The op `adam`.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use super::update;
 use crate::expect::work;
@@ -53,8 +55,9 @@ impl Op for Adam {
                 "decoupled",
                 AttrKind::Bool,
                 "Whether weight decay shrinks the parameter (AdamW) rather than joining the \
-                 gradient; false by default.",
-            )]
+                 gradient.",
+            )
+            .or(AttrDefault::Bool(false))]
         }
     }
 

@@ -1,7 +1,9 @@
 //! The op `sgd_momentum`.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use super::update;
 use crate::expect::work;
@@ -44,8 +46,9 @@ impl Op for SgdMomentum {
             &[AttrSpec::optional(
                 "nesterov",
                 AttrKind::Bool,
-                "Whether the step looks ahead along the momentum; false by default.",
-            )]
+                "Whether the step looks ahead along the momentum.",
+            )
+            .or(AttrDefault::Bool(false))]
         }
     }
 

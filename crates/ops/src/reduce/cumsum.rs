@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
 };
 
 use crate::emit::Emit;
@@ -32,11 +32,8 @@ impl Op for Cumsum {
                 AttrKind::Int,
                 "The axis; from the end where negative.",
             ),
-            AttrSpec::optional(
-                "reverse",
-                AttrKind::Bool,
-                "Whether to sum from the end; not by default.",
-            ),
+            AttrSpec::optional("reverse", AttrKind::Bool, "Whether to sum from the end.")
+                .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }

@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Expand, Infer, Op, Operand, TensorType, TypeError,
-    Types, Value, Values,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Expand, Infer, Op, Operand, TensorType,
+    TypeError, Types, Value, Values,
 };
 
 use super::{AXES, KEEP, count, reduced_shape};
@@ -30,8 +30,9 @@ impl Op for Var {
         const CORRECTION: AttrSpec = AttrSpec::optional(
             "correction",
             AttrKind::Int,
-            "What the count is lessened by; 1 by default, the unbiased estimate.",
-        );
+            "What the count is lessened by; with 1 the estimate is unbiased.",
+        )
+        .or(AttrDefault::Int(1));
         const { &[AXES, KEEP, CORRECTION] }
     }
 

@@ -1,7 +1,9 @@
 //! Counting along an axis.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, DType, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, DType, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use crate::infer::dims_attr;
 
@@ -26,11 +28,8 @@ impl Op for Iota {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dims", AttrKind::Dims, "The dims of the result."),
             AttrSpec::required("dtype", AttrKind::DType, "The element type, not bool."),
-            AttrSpec::optional(
-                "axis",
-                AttrKind::Int,
-                "The axis to count along; 0 by default.",
-            ),
+            AttrSpec::optional("axis", AttrKind::Int, "The axis to count along.")
+                .or(AttrDefault::Int(0)),
         ];
         SPECS
     }
