@@ -3,11 +3,10 @@
 use smallvec::smallvec;
 
 use crate::attr::{AttrKind, Attrs};
-use crate::default::AttrDefault;
 use crate::dim::Dim;
-use crate::op::{
-    AttrSpec, Infer, Op, OpRegistry, Operand, Purity, RegisterError, TypeError, Types, numbers,
-};
+use crate::op::{Infer, Op, Purity, TypeError, Types, numbers};
+use crate::registry::{OpRegistry, RegisterError};
+use crate::spec::{AttrDefault, AttrSpec, Operand};
 use crate::types::TensorType;
 
 /// The name of the op that reads an input.

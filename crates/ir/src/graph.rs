@@ -10,8 +10,9 @@ use crate::attr::Attrs;
 use crate::dim::Bindings;
 use crate::entity::{AttrsId, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
 use crate::intern::Interner;
-use crate::op::{Cost, Infer, Op, OpRegistry};
+use crate::op::{Cost, Infer, Op};
 use crate::provenance::Provenance;
+use crate::registry::OpRegistry;
 use crate::types::TensorType;
 
 /// One application of an op.

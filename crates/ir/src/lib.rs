@@ -30,7 +30,6 @@ mod attr;
 mod builder;
 mod content;
 pub mod core_ops;
-mod default;
 mod dim;
 mod entity;
 mod graph;
@@ -38,9 +37,11 @@ mod intern;
 mod op;
 mod plan;
 mod provenance;
+mod registry;
 mod rewrite;
 mod sheet;
 mod sources;
+mod spec;
 mod spell;
 pub mod stream;
 mod text;
@@ -51,24 +52,24 @@ pub use append::{Appender, Renaming};
 pub use attr::{Attr, AttrKind, Attrs};
 pub use builder::{BuildError, Context, GraphBuilder, Values};
 pub use content::{Content, ContentError, Stored};
-pub use default::AttrDefault;
 pub use dim::{Bindings, Dim};
 pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
 pub use graph::{Graph, Output, OutputKey};
 pub use intern::Interner;
 pub use op::{
-    Arity, AttrSpec, Cost, Exactness, Expand, Family, Gradient, GradientError, Infer, Op,
-    OpRegistry, Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs,
-    check_operands, normalize_axis, numbers,
+    Cost, Exactness, Expand, Gradient, GradientError, Infer, Op, Purity, TypeError, Types,
+    broadcast, normalize_axis, numbers,
 };
 pub use plan::{
     ContentHash, Contents, EVAL, Initial, Interface, ModelEntry, Plan, STEP, StateEntry, StateKind,
     TRAIN, TensorData,
 };
 pub use provenance::{Origin, Provenance, Role};
+pub use registry::{Family, OpRegistry, RegisterError, check_attrs, check_operands};
 pub use rewrite::Rewriter;
 pub use sheet::{Differentiable, Part, Sheet, SheetError};
 pub use sources::Sources;
+pub use spec::{Arity, AttrDefault, AttrSpec, Operand};
 pub use spell::nearest;
 pub use stream::{Distribution, StreamKey};
 pub use text::{Example, parse, print};

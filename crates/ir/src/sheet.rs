@@ -12,7 +12,9 @@ use crate::attr::Attrs;
 use crate::builder::{BuildError, GraphBuilder, Values};
 use crate::core_ops::INPUT;
 use crate::entity::{Model, OpId, Value};
-use crate::op::{Arity, Expand, Gradient, GradientError, Infer, Op, OpRegistry, Operand};
+use crate::op::{Expand, Gradient, GradientError, Infer, Op};
+use crate::registry::OpRegistry;
+use crate::spec::{Arity, Operand};
 use crate::text::{Example, print_node_as};
 use crate::types::TensorType;
 

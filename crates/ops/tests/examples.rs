@@ -98,7 +98,10 @@ fn what_a_default_is_is_said_once() {
         for spec in op.attributes() {
             let which = format!("`{}` of `{}`: {}", spec.name, op.name(), spec.doc);
             let tells = spec.doc.contains("default");
-            assert!(!tells, "a default is a value of its own, not words: {which}");
+            assert!(
+                !tells,
+                "a default is a value of its own, not words: {which}"
+            );
             if spec.required {
                 assert!(spec.default.is_none(), "what is required has none: {which}");
             } else if spec.default.is_none() {

@@ -39,7 +39,8 @@ fn the_layers_are_those_registered() {
 
 #[test]
 fn the_functions_are_those_registered() {
-    check("reference-aten.md", &reference::aten_page());
+    let registries = Registries::standard().unwrap();
+    check("reference-aten.md", &reference::aten_page(&registries.ops));
 }
 
 #[test]

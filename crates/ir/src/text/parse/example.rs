@@ -8,8 +8,8 @@ use super::super::lexer::Token;
 use super::Result;
 use super::cursor::Parser;
 use crate::attr::Attrs;
-use crate::op::OpRegistry;
 use crate::plan::{ModelEntry, Plan};
+use crate::registry::OpRegistry;
 use crate::types::TensorType;
 
 /// What an op is applied to: see [`crate::Op::example`].

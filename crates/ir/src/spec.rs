@@ -1,8 +1,102 @@
-//! What an attribute is where it is left out.
+//! What an op takes: operands, attributes, and what an attribute is where it is left out.
 
 use std::fmt;
 
-use crate::attr::Attr;
+use crate::attr::{Attr, AttrKind};
+
+/// How many times an operand may occur.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arity {
+    /// Exactly once.
+    One,
+    /// Once or not at all; only as the last operands.
+    Optional,
+    /// Any number of times; only as the last operand.
+    Variadic,
+}
+
+/// A named operand of an op.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// Its name in documentation and messages.
+    pub name: &'static str,
+    /// How often it occurs.
+    pub arity: Arity,
+}
+
+impl Operand {
+    /// An operand that occurs once.
+    pub const fn one(name: &'static str) -> Operand {
+        Operand {
+            name,
+            arity: Arity::One,
+        }
+    }
+
+    /// An operand that may be left out.
+    pub const fn optional(name: &'static str) -> Operand {
+        Operand {
+            name,
+            arity: Arity::Optional,
+        }
+    }
+
+    /// An operand that may occur any number of times.
+    pub const fn variadic(name: &'static str) -> Operand {
+        Operand {
+            name,
+            arity: Arity::Variadic,
+        }
+    }
+}
+
+/// A named attribute of an op.
+#[derive(Clone, Copy, Debug)]
+pub struct AttrSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What kind of value it takes.
+    pub kind: AttrKind,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What it means, with units, and what holds where it is left out unless `default` says that.
+    pub doc: &'static str,
+    /// What leaving it out is the same as writing, where there is one such value for all nodes.
+    pub default: Option<AttrDefault>,
+}
+
+impl AttrSpec {
+    /// An attribute that must be there.
+    pub const fn required(name: &'static str, kind: AttrKind, doc: &'static str) -> AttrSpec {
+        AttrSpec {
+            name,
+            kind,
+            required: true,
+            doc,
+            default: None,
+        }
+    }
+
+    /// An attribute that may be left out.
+    pub const fn optional(name: &'static str, kind: AttrKind, doc: &'static str) -> AttrSpec {
+        AttrSpec {
+            name,
+            kind,
+            required: false,
+            doc,
+            default: None,
+        }
+    }
+
+    /// The same attribute, for which leaving it out is the same as writing this value.
+    #[must_use]
+    pub const fn or(self, default: AttrDefault) -> AttrSpec {
+        AttrSpec {
+            default: Some(default),
+            ..self
+        }
+    }
+}
 
 /// The value that an optional attribute has where it is left out.
 #[derive(Clone, Copy, PartialEq, Debug)]
