@@ -45,6 +45,7 @@ impl Op for Compare {
         Some(match (self.takes, self.operands.len()) {
             (Takes::Truths, 1) => "bool[2, 3]",
             (Takes::Truths, _) => "bool[2, 3], bool[3]",
+            (_, 1) => "f32[2, 3]",
             _ => "f32[2, 3], f32[3]",
         })
     }
