@@ -41,8 +41,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// List the passes that there are
     Passes(ListArgs),
-    /// List the ops that there are
-    Ops(ListArgs),
+    /// List the ops that there are, or say all about one
+    Ops(OpsArgs),
     /// List the placement policies that there are
     Policies(ListArgs),
 }
@@ -197,6 +197,20 @@ pub(crate) struct VerifyArgs {
     /// Say it as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `ops`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct OpsArgs {
+    /// An op's name, to say all about it
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Say it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write the reference page of all ops, in Markdown
+    #[arg(long, conflicts_with_all = ["name", "json"])]
+    pub markdown: bool,
 }
 
 /// Arguments of the lists.

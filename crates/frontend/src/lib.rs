@@ -43,6 +43,7 @@ mod part_file;
 mod registry;
 mod text;
 
+pub use aten::{AtenFunction, aten_functions};
 pub use context::LayerContext;
 pub use error::FrontendError;
 pub use init::{torch_uniform, xavier_uniform};

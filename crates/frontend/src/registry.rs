@@ -172,8 +172,10 @@ pub enum LayerError {
 /// The layers that a program knows.
 #[derive(Clone, Default)]
 pub struct LayerRegistry {
-    layers: Vec<Arc<dyn Layer>>,
+    layers: Vec<(Arc<dyn Layer>, Option<&'static str>)>,
     by_name: BTreeMap<String, usize>,
+    /// What the layers that are being registered belong to.
+    family: Option<&'static str>,
 }
 
 impl LayerRegistry {
@@ -206,52 +208,94 @@ impl LayerRegistry {
         }
         let index = self.layers.len();
         self.by_name.extend(names.iter().map(|n| (fold(n), index)));
-        self.layers.push(Arc::new(layer));
+        self.layers.push((Arc::new(layer), self.family));
         Ok(())
+    }
+
+    /// Adds layers that belong together, under a title in documentation.
+    ///
+    /// # Errors
+    /// Where one of them has no name, or one that is taken.
+    pub fn register_family(
+        &mut self,
+        title: &'static str,
+        register: impl FnOnce(&mut LayerRegistry) -> Result<(), LayerError>,
+    ) -> Result<(), LayerError> {
+        let outer = self.family.replace(title);
+        let done = register(self);
+        self.family = outer;
+        done
     }
 
     /// The layer of this name, however it is spelled.
     pub fn find(&self, name: &str) -> Option<&dyn Layer> {
         self.by_name
             .get(&fold(name))
-            .map(|index| &*self.layers[*index])
+            .map(|index| &*self.layers[*index].0)
     }
 
     /// All layers in order of registration.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &dyn Layer> {
-        self.layers.iter().map(|layer| &**layer)
+        self.layers.iter().map(|(layer, _)| &**layer)
     }
 
-    /// A table of all layers with their arguments, in Markdown, for documentation.
+    /// All layers with their arguments, family by family, in Markdown, for documentation.
     pub fn describe(&self) -> String {
+        let mut titles: Vec<&str> = Vec::new();
+        for (_, family) in &self.layers {
+            let title = family.unwrap_or(OTHERS);
+            if !titles.contains(&title) {
+                titles.push(title);
+            }
+        }
         let mut out = String::new();
-        for layer in self.iter() {
-            let names: Vec<String> = layer.names().iter().map(|n| format!("`{n}`")).collect();
-            out.push_str(&format!("### {}\n\n{}\n\n", names.join(", "), layer.doc()));
-            let mut arguments = layer
-                .arguments()
-                .iter()
-                .filter(|a| a.only.is_none())
-                .peekable();
-            if arguments.peek().is_none() {
-                continue;
-            }
-            out.push_str("| argument | default | meaning |\n|---|---|---|\n");
-            for argument in arguments {
-                let names: Vec<String> = argument.names.iter().map(|n| format!("`{n}`")).collect();
-                let default = argument
-                    .default
-                    .map_or("required".to_owned(), str::to_owned);
-                out.push_str(&format!(
-                    "| {} | {default} | {} |\n",
-                    names.join(", "),
-                    argument.doc
-                ));
-            }
-            out.push('\n');
+        for title in titles {
+            out.push_str(&format!("## {title}\n\n"));
+            let of_it = |family: &Option<&str>| family.unwrap_or(OTHERS) == title;
+            let layers = self.layers.iter().filter(|(_, family)| of_it(family));
+            layers.for_each(|(layer, _)| describe(&**layer, &mut out));
         }
         out
     }
+}
+
+/// The title of layers that belong to no family.
+const OTHERS: &str = "Others";
+
+fn describe(layer: &dyn Layer, out: &mut String) {
+    let code = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+        names.join(", ")
+    };
+    let (names, doc) = (code(layer.names()), layer.doc());
+    out.push_str(&format!("### {names}\n\n{doc}\n\n"));
+    let arguments = layer.arguments().iter().filter(|a| a.only.is_none());
+    for (index, argument) in arguments.enumerate() {
+        let mut names = code(argument.names);
+        if index == 0 {
+            out.push_str("| argument | default | |\n|---|---|---|\n");
+            let first = format!("`{}`", argument.names[0]);
+            names = names.replacen(&first, &format!("**{first}**"), 1);
+        }
+        let default = match argument.default {
+            None => "required".to_owned(),
+            Some(value) if is_literal(value) => format!("`{value}`"),
+            Some(words) => words.to_owned(),
+        };
+        let doc = argument.doc.replace('|', "\\|");
+        out.push_str(&format!("| {names} | {default} | {doc} |\n"));
+    }
+    if layer.arguments().iter().any(|a| a.only.is_none()) {
+        out.push('\n');
+    }
+}
+
+/// Whether a default is written down as one would write it, and not said in words.
+fn is_literal(default: &str) -> bool {
+    default.starts_with('"')
+        || default.starts_with('[')
+        || default.parse::<f64>().is_ok()
+        || default.parse::<bool>().is_ok()
 }
 
 impl std::fmt::Debug for LayerRegistry {
@@ -309,6 +353,10 @@ mod tests {
             layers.register(NOTHING),
             Err(LayerError::Duplicate("do-nothing".to_owned()))
         );
-        assert!(layers.describe().contains("### `do-nothing`, `noop`"));
+        assert!(
+            layers
+                .describe()
+                .contains("## Others\n\n### `do-nothing`, `noop`")
+        );
     }
 }

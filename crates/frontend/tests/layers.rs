@@ -525,8 +525,10 @@ fn layers_are_described() {
     let text = LayerRegistry::standard().describe();
     for line in [
         "### `linear`, `dense`",
-        "| `out_features`, `out` | required | The outgoing size. |",
-        "| `negative_slope`, `slope` | 0.01 | The slope below zero. |",
+        "## Fully connected",
+        "| **`out_features`**, `out` | required | The outgoing size. |",
+        "| `in_features`, `in` | inferred | The incoming size of the last axis. |",
+        "| **`negative_slope`**, `slope` | `0.01` | The slope below zero. |",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}");
     }

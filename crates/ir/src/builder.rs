@@ -8,8 +8,9 @@ use thiserror::Error;
 use crate::attr::{Attr, Attrs};
 use crate::entity::{AttrsId, Device, Model, Node, OpId, ProvenanceId, TypeId, Value};
 use crate::graph::{Graph, NodeData, Output, OutputKey, ValueData};
-use crate::op::{Infer, OpRegistry, Types, check_attrs, check_operands};
+use crate::op::{Infer, Types};
 use crate::provenance::{Provenance, Role};
+use crate::registry::{OpRegistry, check_attrs, check_operands};
 use crate::types::{DType, TensorType};
 
 /// The results of an emitted node.

@@ -4,9 +4,9 @@ use smallvec::smallvec;
 
 use crate::attr::{AttrKind, Attrs};
 use crate::dim::Dim;
-use crate::op::{
-    AttrSpec, Infer, Op, OpRegistry, Operand, Purity, RegisterError, TypeError, Types, numbers,
-};
+use crate::op::{Infer, Op, Purity, TypeError, Types, numbers};
+use crate::registry::{OpRegistry, RegisterError};
+use crate::spec::{AttrDefault, AttrSpec, Operand};
 use crate::types::TensorType;
 
 /// The name of the op that reads an input.
@@ -21,10 +21,14 @@ pub const CUSTOM: &str = "custom";
 pub const STEP_INPUT: &str = "step";
 
 pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    registry.register(Input)?;
-    registry.register(StateOp)?;
-    registry.register(Constant)?;
-    registry.register(Custom)
+    const DOC: &str =
+        "What the graph itself knows: values from outside, and ops that nobody knows.";
+    registry.register_family("sources", DOC, |registry| {
+        registry.register(Input)?;
+        registry.register(StateOp)?;
+        registry.register(Constant)?;
+        registry.register(Custom)
+    })
 }
 
 /// A value that comes from a model's data stream, or a coefficient of its evaluator.
@@ -46,22 +50,30 @@ impl Op for Input {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("model", AttrKind::Model, "The model whose input it is."),
             AttrSpec::required("name", AttrKind::Str, "The column, or the coefficient."),
-            AttrSpec::optional("dtype", AttrKind::DType, "The element type, once bound."),
+            AttrSpec::optional(
+                "dtype",
+                AttrKind::DType,
+                "The element type; unknown where left out.",
+            ),
             AttrSpec::optional(
                 "dims",
                 AttrKind::Dims,
-                "The shape, batch dim first, once bound.",
+                "The shape, batch dim first; unknown where left out.",
             ),
             AttrSpec::optional(
                 "coefficient",
                 AttrKind::Bool,
                 "Whether the evaluator gives it.",
-            ),
+            )
+            .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
         Ok(smallvec![written_type(cx.attrs)])
+    }
+    fn example(&self) -> Option<&'static str> {
+        Some(r#"{model=m0, name="x", dtype=f32, dims=dims[2, 3]}"#)
     }
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
@@ -127,7 +139,11 @@ impl Op for Constant {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dtype", AttrKind::DType, "The element type."),
             AttrSpec::required("value", AttrKind::Number, "A number, or a list of them."),
-            AttrSpec::optional("dims", AttrKind::Dims, "The shape; a scalar without it."),
+            AttrSpec::optional(
+                "dims",
+                AttrKind::Dims,
+                "The shape; that of a scalar where left out.",
+            ),
         ];
         SPECS
     }
@@ -152,6 +168,9 @@ impl Op for Constant {
             }
         }
         Ok(smallvec![ty])
+    }
+    fn example(&self) -> Option<&'static str> {
+        Some("{dtype=f32, value=0.5, dims=dims[2, 3]}")
     }
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
@@ -178,11 +197,8 @@ impl Op for Custom {
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("op", AttrKind::Str, "Its name where it comes from."),
-            AttrSpec::optional(
-                "results",
-                AttrKind::Int,
-                "How many results it has; 1 by default.",
-            ),
+            AttrSpec::optional("results", AttrKind::Int, "How many results it has.")
+                .or(AttrDefault::Int(1)),
         ];
         SPECS
     }

@@ -10,8 +10,9 @@ use crate::attr::Attrs;
 use crate::dim::Bindings;
 use crate::entity::{AttrsId, Device, Model, Node, OpId, ProvenanceId, State, TypeId, Value};
 use crate::intern::Interner;
-use crate::op::{Cost, Infer, Op, OpRegistry};
+use crate::op::{Cost, Infer, Op};
 use crate::provenance::Provenance;
+use crate::registry::OpRegistry;
 use crate::types::TensorType;
 
 /// One application of an op.
@@ -274,12 +275,11 @@ impl Graph {
             operands: &refs,
             attrs: self.attrs(node),
         };
-        let flops = self.op(node).flops(&cx, &results)?;
-        let mut bytes = 0u64;
-        for ty in operands.iter().chain(&results) {
-            bytes = bytes.checked_add(ty.elements()?.checked_mul(ty.dtype?.size() as u64)?)?;
-        }
-        Some(Cost { flops, bytes })
+        let op = self.op(node);
+        Some(Cost {
+            flops: op.flops(&cx, &results)?,
+            bytes: op.bytes(&cx, &results)?,
+        })
     }
 
     /// The sum of all nodes' floating-point operations; none where a shape stays unbound.

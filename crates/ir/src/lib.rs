@@ -39,7 +39,11 @@ mod intern;
 mod op;
 mod plan;
 mod provenance;
+mod registry;
 mod rewrite;
+mod sheet;
+mod sources;
+mod spec;
 mod spell;
 pub mod stream;
 mod text;
@@ -56,18 +60,21 @@ pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, 
 pub use graph::{Graph, Output, OutputKey};
 pub use intern::Interner;
 pub use op::{
-    Arity, AttrSpec, Cost, Exactness, Expand, Gradient, GradientError, Infer, Op, OpRegistry,
-    Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs, check_operands,
-    normalize_axis, numbers,
+    Cost, Exactness, Expand, Gradient, GradientError, Infer, Op, Purity, TypeError, Types,
+    broadcast, normalize_axis, numbers,
 };
 pub use plan::{
     ContentHash, Contents, EVAL, Initial, Interface, ModelEntry, Plan, STEP, StateEntry, StateKind,
     TRAIN, TensorData,
 };
 pub use provenance::{Origin, Provenance, Role};
+pub use registry::{Family, OpRegistry, RegisterError, check_attrs, check_operands};
 pub use rewrite::Rewriter;
+pub use sheet::{Differentiable, Part, Sheet, SheetError};
+pub use sources::Sources;
+pub use spec::{Arity, AttrDefault, AttrSpec, Operand};
 pub use spell::nearest;
 pub use stream::{Distribution, StreamKey};
-pub use text::{parse, print};
+pub use text::{Example, parse, print};
 pub use types::{DType, Shape, TensorType};
 pub use verify::{Tier, Verified, Violation, Violations, check, verify};

@@ -1,101 +1,20 @@
-//! Ops as registered entries: one implementation of one trait each, no central list.
+//! What an op is: the one trait that it implements, and what its methods work with.
 
 use std::fmt;
-use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::attr::{Attr, AttrKind, Attrs};
+use crate::attr::{Attr, Attrs};
 use crate::builder::{BuildError, GraphBuilder, Values};
 use crate::dim::Dim;
-use crate::entity::{OpId, Value};
+use crate::entity::Value;
+use crate::sources::Sources;
+use crate::spec::{AttrSpec, Operand};
 use crate::types::{DType, Shape, TensorType};
 
 /// The types of a node's results.
 pub type Types = SmallVec<[TensorType; 2]>;
-
-/// How many times an operand may occur.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Arity {
-    /// Exactly once.
-    One,
-    /// Once or not at all; only as the last operands.
-    Optional,
-    /// Any number of times; only as the last operand.
-    Variadic,
-}
-
-/// A named operand of an op.
-#[derive(Clone, Copy, Debug)]
-pub struct Operand {
-    /// Its name in documentation and messages.
-    pub name: &'static str,
-    /// How often it occurs.
-    pub arity: Arity,
-}
-
-impl Operand {
-    /// An operand that occurs once.
-    pub const fn one(name: &'static str) -> Operand {
-        Operand {
-            name,
-            arity: Arity::One,
-        }
-    }
-
-    /// An operand that may be left out.
-    pub const fn optional(name: &'static str) -> Operand {
-        Operand {
-            name,
-            arity: Arity::Optional,
-        }
-    }
-
-    /// An operand that may occur any number of times.
-    pub const fn variadic(name: &'static str) -> Operand {
-        Operand {
-            name,
-            arity: Arity::Variadic,
-        }
-    }
-}
-
-/// A named attribute of an op.
-#[derive(Clone, Copy, Debug)]
-pub struct AttrSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// What kind of value it takes.
-    pub kind: AttrKind,
-    /// Whether it must be there.
-    pub required: bool,
-    /// What it means, with units and the default where it may be left out.
-    pub doc: &'static str,
-}
-
-impl AttrSpec {
-    /// An attribute that must be there.
-    pub const fn required(name: &'static str, kind: AttrKind, doc: &'static str) -> AttrSpec {
-        AttrSpec {
-            name,
-            kind,
-            required: true,
-            doc,
-        }
-    }
-
-    /// An attribute that may be left out.
-    pub const fn optional(name: &'static str, kind: AttrKind, doc: &'static str) -> AttrSpec {
-        AttrSpec {
-            name,
-            kind,
-            required: false,
-            doc,
-        }
-    }
-}
 
 /// How far results may move when a node is merged, rewritten or run elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -253,7 +172,7 @@ impl<'a> Infer<'a> {
     }
 }
 
-fn missing(name: &str) -> TypeError {
+pub(crate) fn missing(name: &str) -> TypeError {
     TypeError::new(format!("attribute `{name}` is missing"))
 }
 
@@ -352,7 +271,7 @@ pub struct Expand<'a> {
 
 /// One op: everything the compiler needs to know about it.
 ///
-/// Implementations are registered with [`OpRegistry::register`]; nothing else lists them.
+/// Implementations are registered with [`crate::OpRegistry::register`]; nothing else lists them.
 pub trait Op: Send + Sync + 'static {
     /// Its name in the text form; unique in a registry.
     fn name(&self) -> &'static str;
@@ -385,6 +304,26 @@ pub trait Op: Send + Sync + 'static {
         results
             .iter()
             .try_fold(0u64, |sum, t| sum.checked_add(t.elements()?))
+    }
+
+    /// The bytes that one application with bound types reads and writes, by default all operands
+    /// and results; none where a type is unbound. An op that reads less of an operand says so.
+    fn bytes(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
+        let all = cx.operands.iter().copied().chain(results);
+        all.map(TensorType::bytes)
+            .try_fold(0u64, |sum, bytes| sum.checked_add(bytes?))
+    }
+
+    /// Its names in ONNX and ATen, by default those that its documentation gives.
+    fn sources(&self) -> Sources {
+        Sources::in_doc(self.doc())
+    }
+
+    /// One application that types, with every dim a number: the operands' types and the attributes
+    /// as the text form writes them, such as `f32[2, 3], i64[2] {axis=1}`. Documentation shows it
+    /// and what comes of it ([`crate::Sheet`]); none where an op says nothing without its plan.
+    fn example(&self) -> Option<&'static str> {
+        None
     }
 
     /// How exact it is under merging on one engine.
@@ -422,125 +361,6 @@ pub trait Op: Send + Sync + 'static {
     fn to_eval(&self, _cx: &mut Expand<'_>) -> Option<Result<Values, BuildError>> {
         None
     }
-}
-
-/// A mistake in registering ops; the fault is the registering crate's.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum RegisterError {
-    /// Two ops of one name.
-    #[error("op `{0}` is registered twice")]
-    Duplicate(String),
-}
-
-/// The ops that a program knows.
-#[derive(Clone, Default)]
-pub struct OpRegistry {
-    ops: Vec<Arc<dyn Op>>,
-    by_name: FxHashMap<&'static str, OpId>,
-}
-
-impl OpRegistry {
-    /// A registry of the sources alone: inputs, states, constants and opaque ops.
-    pub fn new() -> Self {
-        let mut registry = OpRegistry::default();
-        crate::core_ops::register(&mut registry).expect("the core ops have distinct names");
-        registry
-    }
-
-    /// Adds an op.
-    ///
-    /// # Errors
-    /// Where one of its name is there already.
-    pub fn register(&mut self, op: impl Op) -> Result<(), RegisterError> {
-        let id = OpId::new(self.ops.len());
-        if self.by_name.contains_key(op.name()) {
-            return Err(RegisterError::Duplicate(op.name().to_owned()));
-        }
-        self.by_name.insert(op.name(), id);
-        self.ops.push(Arc::new(op));
-        Ok(())
-    }
-
-    /// The op of this name.
-    pub fn find(&self, name: &str) -> Option<OpId> {
-        self.by_name.get(name).copied()
-    }
-
-    /// The op of this id.
-    pub fn op(&self, id: OpId) -> &dyn Op {
-        &*self.ops[id.index()]
-    }
-
-    /// All ops in order of registration.
-    pub fn iter(&self) -> impl Iterator<Item = (OpId, &dyn Op)> {
-        self.ops
-            .iter()
-            .enumerate()
-            .map(|(i, op)| (OpId::new(i), &**op))
-    }
-}
-
-impl fmt::Debug for OpRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.ops.iter().map(|op| op.name()))
-            .finish()
-    }
-}
-
-/// Checks attributes against what the op declares.
-///
-/// # Errors
-/// Where one is missing, of another kind, or unknown to the op.
-pub fn check_attrs(op: &dyn Op, attrs: &Attrs) -> Result<(), TypeError> {
-    let specs = op.attributes();
-    for spec in specs {
-        match attrs.get(spec.name) {
-            None if spec.required => return Err(missing(spec.name)),
-            Some(value) if !spec.kind.admits(value) => {
-                let (name, want, got) = (spec.name, spec.kind, value.kind());
-                return Err(TypeError::new(format!(
-                    "attribute `{name}` is a {got}, not a {want}"
-                )));
-            }
-            _ => {}
-        }
-    }
-    if op.purity() == Purity::Opaque {
-        return Ok(());
-    }
-    for (name, _) in attrs.iter() {
-        if !specs.iter().any(|s| s.name == name) {
-            let known: Vec<_> = specs.iter().map(|s| s.name).collect();
-            let known = if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            };
-            return Err(TypeError::new(format!(
-                "no attribute `{name}` here; there are: {known}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Checks the number of operands against what the op declares.
-///
-/// # Errors
-/// Where there are too few or too many.
-pub fn check_operands(op: &dyn Op, count: usize) -> Result<(), TypeError> {
-    let specs = op.operands();
-    let least = specs.iter().filter(|o| o.arity == Arity::One).count();
-    let variadic = specs.iter().any(|o| o.arity == Arity::Variadic);
-    if count < least || (count > specs.len() && !variadic) {
-        let names: Vec<_> = specs.iter().map(|o| o.name).collect();
-        let names = names.join(", ");
-        return Err(TypeError::new(format!(
-            "expected operands ({names}), got {count}"
-        )));
-    }
-    Ok(())
 }
 
 /// A number attribute as f64 values: one for a scalar, all for a list.

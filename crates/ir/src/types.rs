@@ -167,6 +167,11 @@ impl TensorType {
             .try_fold(1u64, |n, d| n.checked_mul(d.known()?))
     }
 
+    /// The bytes of all elements, where the type is bound.
+    pub fn bytes(&self) -> Option<u64> {
+        self.elements()?.checked_mul(self.dtype?.size() as u64)
+    }
+
     /// What both say together; none where they contradict each other.
     pub fn meet(&self, other: &TensorType) -> Option<TensorType> {
         let dtype = match (self.dtype, other.dtype) {

@@ -31,8 +31,9 @@ use crate::broken;
 use crate::core_ops::{INPUT, STATE};
 use crate::entity::{Model, Node, State};
 use crate::graph::{Graph, OutputKey};
-use crate::op::{Infer, check_attrs, check_operands};
+use crate::op::Infer;
 use crate::plan::{Plan, StateKind};
+use crate::registry::{check_attrs, check_operands};
 use crate::types::TensorType;
 
 /// One broken invariant.

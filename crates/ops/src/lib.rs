@@ -1,4 +1,5 @@
-//! The standard ops: one file an op or a family of tiny ones, registered by one line each.
+//! The standard ops: one file an op, with its gradient where that is an op of its own, registered
+//! by one line each in its family's folder.
 //!
 //! ```
 //! let ops = syncarp_ops::standard();
@@ -36,17 +37,53 @@ pub fn standard() -> OpRegistry {
     registry
 }
 
+/// How a family registers its ops.
+type Register = fn(&mut OpRegistry) -> Result<(), RegisterError>;
+
 fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    conv::register(registry)?;
-    device::register(registry)?;
-    elementwise::register(registry)?;
-    shape::register(registry)?;
-    reduce::register(registry)?;
-    linear::register(registry)?;
-    loss::register(registry)?;
-    norm::register(registry)?;
-    optimizer::register(registry)?;
-    random::register(registry)?;
-    attention::register(registry)?;
+    let mut family = |name, doc, register: Register| registry.register_family(name, doc, register);
+    family(
+        "elementwise",
+        "Element by element, broadcasting as NumPy does where there are several operands.",
+        elementwise::register,
+    )?;
+    family(
+        "reduce",
+        "Making one element of many, and running sums.",
+        reduce::register,
+    )?;
+    family(
+        "shape",
+        "Moving, repeating or cutting elements without computing with them.",
+        shape::register,
+    )?;
+    family(
+        "linear",
+        "Products with parameters and between values.",
+        linear::register,
+    )?;
+    family(
+        "conv",
+        "Windows that slide: convolutions and pooling.",
+        conv::register,
+    )?;
+    family("norm", "Normalisations.", norm::register)?;
+    family(
+        "attention",
+        "Softmaxes and what is made of them.",
+        attention::register,
+    )?;
+    family("random", "Draws from streams.", random::register)?;
+    family(
+        "loss",
+        "Losses, which are means over a batch, and the count of correct answers.",
+        loss::register,
+    )?;
+    family(
+        "optimizer",
+        "Optimizer updates: pure functions of the parameter, its gradient, the optimizer's slots and coefficients that the host computes from the evaluator.",
+        optimizer::register,
+    )?;
+    family("device", "Moving values between devices.", device::register)?;
     Ok(())
 }

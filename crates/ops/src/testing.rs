@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use syncarp_ir::{
-    Attrs, BuildError, Dim, GraphBuilder, Model, OpRegistry, TensorType, Value, Values,
+    Attrs, BuildError, Differentiable, Dim, Example, GraphBuilder, Model, OpId, OpRegistry, Sheet,
+    TensorType, Value, Values,
 };
 
 /// Dims written with commas; what is no number is a symbol.
@@ -107,4 +108,95 @@ pub(crate) fn gradients(op: &str, types: &[TensorType], attrs: Attrs) -> Vec<Ten
     registry.op(id).gradient(&mut cx).expect("the rule types");
     let ty = |v: &Option<Value>| v.map_or_else(TensorType::unknown, |v| b.ty(v).clone());
     given.iter().map(ty).collect()
+}
+
+/// An op whose tests begin; every node is written as [`syncarp_ir::Example`] reads it.
+pub(crate) fn check(op: &'static str) -> Check {
+    let ops = Arc::new(crate::standard());
+    let id = ops.find(op).expect("the op is there");
+    Check { op, ops, id }
+}
+
+/// What is said of one op.
+pub(crate) struct Check {
+    op: &'static str,
+    ops: Arc<OpRegistry>,
+    id: OpId,
+}
+
+impl Check {
+    fn emit(&self, node: &str) -> Result<Vec<TensorType>, BuildError> {
+        let example = Example::parse(node).expect("the node reads");
+        let (mut b, values) = inputs(&example.operands);
+        let results = b.emit(self.op, &values, example.attrs)?;
+        Ok(results.iter().map(|v| b.ty(*v).clone()).collect())
+    }
+
+    fn sheet(&self, node: &str) -> Sheet {
+        let example = Example::parse(node).expect("the node reads");
+        Sheet::at(&self.ops, self.id, example).expect("the node works out")
+    }
+
+    /// The results have these types, listed by commas.
+    #[track_caller]
+    pub(crate) fn gives(self, node: &str, results: &str) -> Self {
+        let types = self.emit(node).expect("the node types");
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        assert_eq!(types.join(", "), results, "{} {node}", self.op);
+        self
+    }
+
+    /// The node does not type, and the message says why.
+    #[track_caller]
+    pub(crate) fn refuses(self, node: &str, why: &str) -> Self {
+        let error = self.emit(node).expect_err("the node must not type");
+        let error = error.to_string();
+        assert!(error.contains(why), "{} {node}: {error}", self.op);
+        self
+    }
+
+    /// A rule gives every float operand a gradient of its type, and no other operand one.
+    #[track_caller]
+    pub(crate) fn differentiates(self, node: &str) -> Self {
+        let sheet = self.sheet(node);
+        let gradient = sheet.gradient.expect("there is a rule");
+        let float = |ty: &TensorType| ty.dtype.is_some_and(|d| d.is_float());
+        let operands = sheet.example.operands.into_iter();
+        let want: Vec<_> = operands.map(|ty| Some(ty).filter(float)).collect();
+        assert_eq!(gradient.types, want, "{} {node}", self.op);
+        self
+    }
+
+    /// No gradient passes.
+    #[track_caller]
+    pub(crate) fn stops(self, node: &str) -> Self {
+        let stopped = self.sheet(node).differentiable;
+        assert_eq!(stopped, Differentiable::Constant, "{} {node}", self.op);
+        self
+    }
+
+    /// It is made of other ops, whose results have its results' types.
+    #[track_caller]
+    pub(crate) fn decomposes(self, node: &str) -> Self {
+        let sheet = self.sheet(node);
+        let parts = sheet.decomposition.expect("it has parts");
+        let types: Vec<_> = parts.types.into_iter().flatten().collect();
+        assert_eq!(types, sheet.results, "{} {node}", self.op);
+        assert!(parts.ops.iter().all(|op| op != self.op), "{node}");
+        self
+    }
+
+    /// One application takes this many floating-point operations.
+    #[track_caller]
+    pub(crate) fn flops(self, node: &str, flops: u64) -> Self {
+        assert_eq!(self.sheet(node).flops, Some(flops), "{} {node}", self.op);
+        self
+    }
+
+    /// One application reads and writes this many bytes.
+    #[track_caller]
+    pub(crate) fn bytes(self, node: &str, bytes: u64) -> Self {
+        assert_eq!(self.sheet(node).bytes, Some(bytes), "{} {node}", self.op);
+        self
+    }
 }

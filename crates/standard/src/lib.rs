@@ -32,6 +32,7 @@
 mod error;
 mod hash;
 mod options;
+pub mod reference;
 mod registries;
 mod streams;
 mod submit;

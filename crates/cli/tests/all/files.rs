@@ -196,6 +196,39 @@ fn lists_are_complete() {
 }
 
 #[test]
+fn one_op_is_shown_with_all_that_comes_of_it() {
+    let place = Place::new();
+    let text = place.run(&["ops", "silu"]).code(0).out;
+    for line in [
+        "silu(x) -> result  [elementwise]",
+        "    gradient: rule",
+        "    the embedded engine runs: a kernel",
+        "    example: silu f32[2, 3] : f32[2, 3] (6 FLOPs, 48 bytes)",
+        "        v0 = sigmoid x : f32[2, 3]",
+        "        result = mul x, v0 : f32[2, 3]",
+        "        dx = silu_grad x, dresult : f32[2, 3]",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+    let json = place.run(&["ops", "silu", "--json"]).code(0).json();
+    assert_eq!(json["gradient"], "rule");
+    assert_eq!(json["onnx"][0], "Swish");
+    let page = place.run(&["ops", "--markdown"]).code(0).out;
+    assert!(page.contains("### `silu`"));
+    for (name, help) in [
+        ("sofmax", "did you mean `softmax`?"),
+        ("Gemm", "elsewhere that is `linear`"),
+        ("nothing_like_it", "`syncarp ops` lists them"),
+    ] {
+        let err = place.run(&["ops", name]).code(2).err;
+        assert!(
+            err.contains("no op is called") && err.contains(help),
+            "{err}"
+        );
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_news() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_syncarp"))
         .args(["ops", "--json"])

@@ -10,6 +10,7 @@ mod activation;
 mod arg;
 mod call;
 mod linear;
+mod list;
 mod norm;
 mod number;
 mod pointwise;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use arg::Arg;
 pub(crate) use call::Call;
+pub use list::{AtenFunction, aten_functions};
 pub(crate) use schema::Named;
 use schema::{Room, Schema};
 

@@ -43,30 +43,42 @@ const DTYPE: Argument = Argument::only(
 );
 
 pub(crate) fn register(layers: &mut LayerRegistry) -> Result<(), LayerError> {
-    layers.register(linear::LINEAR)?;
-    layers.register(conv::CONV1D)?;
-    layers.register(conv::CONV2D)?;
-    layers.register(norm::BATCH)?;
-    layers.register(norm::LAYER)?;
-    layers.register(norm::GROUP)?;
-    layers.register(norm::INSTANCE)?;
-    layers.register(regular::DROPOUT)?;
-    layers.register(shape::IDENTITY)?;
-    layers.register(shape::FLATTEN)?;
-    layers.register(shape::UNFLATTEN)?;
-    layers.register(shape::RESHAPE)?;
-    layers.register(shape::PERMUTE)?;
-    layers.register(shape::CAST)?;
-    layers.register(embedding::EMBEDDING)?;
-    layers.register(image::ZERO_PAD)?;
-    layers.register(image::UPSAMPLE)?;
-    layers.register(pool::MAX)?;
-    layers.register(pool::AVERAGE)?;
-    layers.register(pool::ADAPTIVE_AVERAGE)?;
-    layers.register(pool::GLOBAL_AVERAGE)?;
-    layers.register(reduce::MEAN)?;
-    layers.register(reduce::SOFTMAX)?;
-    layers.register(reduce::LOG_SOFTMAX)?;
-    layers.register(attention::ATTENTION)?;
-    activation::register(layers)
+    layers.register_family("Fully connected", |layers| layers.register(linear::LINEAR))?;
+    layers.register_family("Convolutions", |layers| {
+        layers.register(conv::CONV2D)?;
+        layers.register(conv::CONV1D)
+    })?;
+    layers.register_family("Activations", activation::register)?;
+    layers.register_family("Normalisation", |layers| {
+        layers.register(norm::BATCH)?;
+        layers.register(norm::LAYER)?;
+        layers.register(norm::GROUP)?;
+        layers.register(norm::INSTANCE)
+    })?;
+    layers.register_family("Regularisation", |layers| layers.register(regular::DROPOUT))?;
+    layers.register_family("Pooling", |layers| {
+        layers.register(pool::MAX)?;
+        layers.register(pool::AVERAGE)?;
+        layers.register(pool::ADAPTIVE_AVERAGE)?;
+        layers.register(pool::GLOBAL_AVERAGE)
+    })?;
+    layers.register_family("Larger images", |layers| {
+        layers.register(image::UPSAMPLE)?;
+        layers.register(image::ZERO_PAD)
+    })?;
+    layers.register_family("Shapes and types", |layers| {
+        layers.register(shape::IDENTITY)?;
+        layers.register(shape::FLATTEN)?;
+        layers.register(shape::UNFLATTEN)?;
+        layers.register(shape::RESHAPE)?;
+        layers.register(shape::PERMUTE)?;
+        layers.register(shape::CAST)
+    })?;
+    layers.register_family("Along axes", |layers| {
+        layers.register(reduce::MEAN)?;
+        layers.register(reduce::SOFTMAX)?;
+        layers.register(reduce::LOG_SOFTMAX)
+    })?;
+    layers.register_family("Embeddings", |layers| layers.register(embedding::EMBEDDING))?;
+    layers.register_family("Attention", |layers| layers.register(attention::ATTENTION))
 }

@@ -22,6 +22,6 @@ mod lexer;
 mod parse;
 mod print;
 
-pub use parse::parse;
+pub use parse::{Example, parse};
 pub use print::print;
-pub(crate) use print::{plain, print_key, print_node};
+pub(crate) use print::{plain, print_key, print_node, print_node_body};

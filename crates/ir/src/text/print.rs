@@ -104,6 +104,36 @@ pub(crate) fn print_node(
     name: &impl Fn(Value, &mut String),
     out: &mut String,
 ) {
+    print_node_body(graph, node, name, out);
+    if let Some(device) = graph.device(node) {
+        let _ = write!(out, " on {device}");
+    }
+    let provenance = graph.provenance();
+    let set = provenance.set(graph.provenance_id(node)).iter();
+    let mut set: Vec<_> = set
+        .map(|o| (o.model, provenance.path(o.path), o.role))
+        .collect();
+    set.sort();
+    for (i, (model, path, role)) in set.into_iter().enumerate() {
+        let _ = write!(out, "{}{model}", if i > 0 { ", " } else { " @" });
+        if !path.is_empty() {
+            out.push(' ');
+            quote(path, out);
+        }
+        if role != Role::Forward {
+            let _ = write!(out, " ({role})");
+        }
+    }
+    out.push('\n');
+}
+
+/// A node without where it runs and comes from, and without the line's end.
+pub(crate) fn print_node_body(
+    graph: &Graph,
+    node: Node,
+    name: &impl Fn(Value, &mut String),
+    out: &mut String,
+) {
     out.push_str("  ");
     for (i, value) in graph.results(node).enumerate() {
         out.push_str(if i > 0 { ", " } else { "" });
@@ -134,26 +164,6 @@ pub(crate) fn print_node(
             graph.ty(value)
         );
     }
-    if let Some(device) = graph.device(node) {
-        let _ = write!(out, " on {device}");
-    }
-    let provenance = graph.provenance();
-    let set = provenance.set(graph.provenance_id(node)).iter();
-    let mut set: Vec<_> = set
-        .map(|o| (o.model, provenance.path(o.path), o.role))
-        .collect();
-    set.sort();
-    for (i, (model, path, role)) in set.into_iter().enumerate() {
-        let _ = write!(out, "{}{model}", if i > 0 { ", " } else { " @" });
-        if !path.is_empty() {
-            out.push(' ');
-            quote(path, out);
-        }
-        if role != Role::Forward {
-            let _ = write!(out, " ({role})");
-        }
-    }
-    out.push('\n');
 }
 
 fn print_float(value: f64, out: &mut String) {

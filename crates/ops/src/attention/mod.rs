@@ -1,12 +1,14 @@
 //! Softmaxes and what is made of them.
 
-#[allow(clippy::module_inception)]
-mod attention;
+mod exponential;
+mod log_softmax;
+mod scaled_dot_product_attention;
 mod softmax;
 
 use syncarp_ir::{OpRegistry, RegisterError};
 
 pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    softmax::register(registry)?;
-    registry.register(attention::Attention)
+    registry.register(softmax::OP)?;
+    registry.register(log_softmax::OP)?;
+    registry.register(scaled_dot_product_attention::Attention)
 }

@@ -1,4 +1,4 @@
-//! Convolutions of sequences.
+//! The op `conv1d`.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -34,6 +34,10 @@ impl Op for Conv1d {
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {
         infer_conv::<1>(cx)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 8], f32[4, 3, 3], f32[4] {padding=[1]}")
     }
 
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -75,7 +79,7 @@ fn as_images(cx: &mut Expand<'_>) -> Result<Values, BuildError> {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{decomposed, dims, error_of, type_of};
+    use crate::testing::{check, decomposed, dims, error_of, type_of};
 
     #[test]
     fn sequences_are_images_of_height_one() {
@@ -94,5 +98,10 @@ mod tests {
         decomposed("conv1d", &[f32s("n,2,l"), f32s("6,2,3")], Attrs::new());
         let images = [f32s("n,4,9,9"), f32s("6,4,3")];
         assert!(error_of("conv1d", &images, Attrs::new()).contains("3 dims"));
+    }
+
+    #[test]
+    fn the_work_is_two_for_each_element_of_a_window() {
+        check("conv1d").flops("f32[2, 3, 8], f32[4, 3, 3], f32[4] {padding=[1]}", 1152);
     }
 }

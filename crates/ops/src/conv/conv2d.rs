@@ -1,4 +1,4 @@
-//! Convolutions of images and their gradients.
+//! The op `conv2d` and its gradients.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -95,6 +95,10 @@ impl Op for Conv2d {
         infer_conv::<2>(cx)
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 8, 8], f32[4, 3, 3, 3], f32[4] {padding=[1, 1]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         conv_flops(cx.operands.get(1)?, &results[0])
     }
@@ -170,6 +174,10 @@ impl Op for Conv2dGradInput {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 4, 8, 8], f32[4, 3, 3, 3] {padding=[1, 1], dims=dims[2, 3, 8, 8]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         conv_flops(cx.operands.get(1)?, cx.operands[0])
     }
@@ -223,6 +231,10 @@ impl Op for Conv2dGradWeight {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 8, 8], f32[2, 4, 8, 8] {padding=[1, 1], kernel=[3, 3]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         conv_flops(&results[0], cx.operands.get(1)?)
     }
@@ -233,7 +245,7 @@ mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
     use super::super::testing::gradients;
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     fn f32s(text: &str) -> TensorType {
         TensorType::new(DType::F32, dims(text))
@@ -298,5 +310,33 @@ mod tests {
         let dy = [f32s("n,6,3,5"), f32s("6,2,3,2")];
         let text = error_of("conv2d_grad_input", &dy, grad);
         assert!(text.contains("dim 2 of `dy` must be 4, not 3"), "{text}");
+    }
+
+    #[test]
+    fn the_work_is_two_for_each_element_of_a_window() {
+        check("conv2d")
+            .differentiates("f32[2, 3, 8, 8], f32[4, 3, 3, 3], f32[4] {padding=[1, 1]}")
+            .flops(
+                "f32[2, 3, 8, 8], f32[4, 3, 3, 3], f32[4] {padding=[1, 1]}",
+                27648,
+            );
+        check("conv2d_grad_input")
+            .gives(
+                "f32[2, 4, 8, 8], f32[4, 3, 3, 3] {padding=[1, 1], dims=dims[2, 3, 8, 8]}",
+                "f32[2, 3, 8, 8]",
+            )
+            .flops(
+                "f32[2, 4, 8, 8], f32[4, 3, 3, 3] {padding=[1, 1], dims=dims[2, 3, 8, 8]}",
+                27648,
+            );
+        check("conv2d_grad_weight")
+            .gives(
+                "f32[2, 3, 8, 8], f32[2, 4, 8, 8] {padding=[1, 1], kernel=[3, 3]}",
+                "f32[4, 3, 3, 3]",
+            )
+            .flops(
+                "f32[2, 3, 8, 8], f32[2, 4, 8, 8] {padding=[1, 1], kernel=[3, 3]}",
+                27648,
+            );
     }
 }

@@ -1,118 +1,37 @@
-//! Arithmetic of two operands that broadcast, each an entry of one table.
+//! Arithmetic of two operands that broadcast: what is the same of all of it.
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    BuildError, Gradient, GradientError, GraphBuilder, Infer, Op, OpRegistry, Operand,
-    RegisterError, TensorType, TypeError, Types, Value,
+    BuildError, Gradient, GradientError, GraphBuilder, Infer, Op, Operand, TensorType, TypeError,
+    Types, Value,
 };
 
 use crate::emit::Emit;
 use crate::infer::{Takes, broadcast_all};
 
 /// The nodes that a rule works from.
-struct Around {
-    a: Value,
-    b: Value,
-    y: Value,
-    dy: Value,
+pub(super) struct Around {
+    pub a: Value,
+    pub b: Value,
+    pub y: Value,
+    pub dy: Value,
 }
 
 /// The gradient of one operand in the shape of the result, before it is summed down.
-type Rule = fn(&mut GraphBuilder, &Around) -> Result<Value, BuildError>;
+pub(super) type Rule = fn(&mut GraphBuilder, &Around) -> Result<Value, BuildError>;
 
-struct Binary {
-    name: &'static str,
-    doc: &'static str,
-    takes: Takes,
-    gradients: [Rule; 2],
+/// An op of this form; see [`Op`].
+pub(super) struct Binary {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub takes: Takes,
+    /// The gradients of a and b.
+    pub gradients: [Rule; 2],
 }
-
-const BINARY: &[Binary] = &[
-    Binary {
-        name: "add",
-        doc: "The sum `a + b` (ONNX `Add`, ATen `add.Tensor`).",
-        takes: Takes::Numbers,
-        gradients: [|_, n| Ok(n.dy), |_, n| Ok(n.dy)],
-    },
-    Binary {
-        name: "sub",
-        doc: "The difference `a - b` (ONNX `Sub`, ATen `sub.Tensor`).",
-        takes: Takes::Numbers,
-        gradients: [|_, n| Ok(n.dy), |g, n| g.neg(n.dy)],
-    },
-    Binary {
-        name: "mul",
-        doc: "The product `a * b` (ONNX `Mul`, ATen `mul.Tensor`).",
-        takes: Takes::Numbers,
-        gradients: [|g, n| g.mul(n.dy, n.b), |g, n| g.mul(n.dy, n.a)],
-    },
-    Binary {
-        name: "div",
-        doc: "The quotient `a / b`; of integers rounded towards zero, and zero where b is zero \
-              (ONNX `Div`, ATen `div.Tensor`).",
-        takes: Takes::Numbers,
-        gradients: [
-            |g, n| g.div(n.dy, n.b),
-            |g, n| {
-                // In this order `a / a` gives both operands the same but for the sign.
-                let product = g.mul(n.dy, n.y)?;
-                let ratio = g.div(product, n.b)?;
-                g.neg(ratio)
-            },
-        ],
-    },
-    Binary {
-        name: "maximum",
-        doc: "The larger of a and b, NaN where one is; of equal ones each gets half the gradient \
-              (ONNX `Max`, ATen `maximum`).",
-        takes: Takes::Numbers,
-        gradients: [
-            |g, n| part_of_winner(g, "lt", n.a, n.b, n.dy),
-            |g, n| part_of_winner(g, "lt", n.b, n.a, n.dy),
-        ],
-    },
-    Binary {
-        name: "minimum",
-        doc: "The smaller of a and b, NaN where one is; of equal ones each gets half the gradient \
-              (ONNX `Min`, ATen `minimum`).",
-        takes: Takes::Numbers,
-        gradients: [
-            |g, n| part_of_winner(g, "gt", n.a, n.b, n.dy),
-            |g, n| part_of_winner(g, "gt", n.b, n.a, n.dy),
-        ],
-    },
-    Binary {
-        name: "pow",
-        doc: "The power `a ^ b`; where b is zero its slope in a is zero, and where a is zero and b \
-              not negative its slope in b is (ONNX `Pow`, ATen `pow.Tensor_Tensor`).",
-        takes: Takes::Floats,
-        gradients: [
-            |g, n| {
-                let less = g.offset(n.b, -1.0)?;
-                let power = g.call("pow", &[n.a, less])?;
-                let slope = g.mul(n.b, power)?;
-                let product = g.mul(n.dy, slope)?;
-                let zero = g.number_like(n.dy, 0.0)?;
-                let flat = g.call("eq", &[n.b, zero])?;
-                g.select(flat, zero, product)
-            },
-            |g, n| {
-                let log = g.call("log", &[n.a])?;
-                let slope = g.mul(n.y, log)?;
-                let product = g.mul(n.dy, slope)?;
-                let zero = g.number_like(n.dy, 0.0)?;
-                let nothing = g.call("eq", &[n.a, zero])?;
-                let upward = g.call("ge", &[n.b, zero])?;
-                let flat = g.call("logical_and", &[nothing, upward])?;
-                g.select(flat, zero, product)
-            },
-        ],
-    },
-];
 
 /// What an operand of `maximum` or `minimum` gets: nothing where it `loses` against the other,
 /// half where both are equal, else all.
-fn part_of_winner(
+pub(super) fn part_of_winner(
     g: &mut GraphBuilder,
     loses: &str,
     mine: Value,
@@ -127,11 +46,7 @@ fn part_of_winner(
     g.select(lost, zero, shared)
 }
 
-pub(super) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    BINARY.iter().try_for_each(|op| registry.register(op))
-}
-
-impl Op for &'static Binary {
+impl Op for Binary {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -148,6 +63,10 @@ impl Op for &'static Binary {
         let dtype = self.takes.one_dtype(cx, 0..2)?;
         let shape = broadcast_all(cx, 0..2)?;
         Ok(smallvec![TensorType { dtype, shape }])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[3]")
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {

@@ -1,4 +1,4 @@
-//! The change of the element type.
+//! The op `cast`.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -42,6 +42,10 @@ impl Op for Cast {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {to=f64}")
+    }
+
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
         let Some(dy) = cx.arrived[0].filter(|_| cx.wants(0)) else {
             return Ok(());
@@ -53,5 +57,21 @@ impl Op for Cast {
             cx.give(0, dx);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    #[test]
+    fn gradients_pass_between_floats() {
+        check("cast")
+            .gives("f32[n] {to=i64}", "i64[n]")
+            .gives("?[*] {to=bool}", "bool[*]")
+            .refuses("f32[n]", "`to` is missing")
+            .differentiates("f32[n] {to=f64}")
+            .stops("f32[n] {to=i64}")
+            .flops("f32[2, 3] {to=f64}", 6);
     }
 }

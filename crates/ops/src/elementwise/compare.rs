@@ -1,83 +1,24 @@
 //! Comparisons and logic: results are truth values, so gradients stop there.
 
 use smallvec::smallvec;
-use syncarp_ir::{
-    DType, Infer, Op, OpRegistry, Operand, RegisterError, TensorType, TypeError, Types,
-};
+use syncarp_ir::{DType, Infer, Op, Operand, TensorType, TypeError, Types};
 
 use crate::infer::{Takes, broadcast_all};
 
-struct Compare {
-    name: &'static str,
-    doc: &'static str,
-    takes: Takes,
-    operands: &'static [Operand],
+/// An op of this form; see [`Op`].
+pub(super) struct Compare {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub takes: Takes,
+    pub operands: &'static [Operand],
 }
 
-const TWO: &[Operand] = &[Operand::one("a"), Operand::one("b")];
+/// The operand of an op that takes one.
+pub(super) const ONE: &[Operand] = &[Operand::one("x")];
+/// The operands of an op that takes two.
+pub(super) const TWO: &[Operand] = &[Operand::one("a"), Operand::one("b")];
 
-const COMPARE: &[Compare] = &[
-    Compare {
-        name: "eq",
-        doc: "Whether a equals b, broadcasting; NaN equals nothing (ONNX `Equal`, ATen `eq`).",
-        takes: Takes::All,
-        operands: TWO,
-    },
-    Compare {
-        name: "ne",
-        doc: "Whether a differs from b, broadcasting (ATen `ne`).",
-        takes: Takes::All,
-        operands: TWO,
-    },
-    Compare {
-        name: "lt",
-        doc: "Whether a is below b, broadcasting (ONNX `Less`, ATen `lt`).",
-        takes: Takes::All,
-        operands: TWO,
-    },
-    Compare {
-        name: "le",
-        doc: "Whether a is at most b, broadcasting (ONNX `LessOrEqual`, ATen `le`).",
-        takes: Takes::All,
-        operands: TWO,
-    },
-    Compare {
-        name: "gt",
-        doc: "Whether a is above b, broadcasting (ONNX `Greater`, ATen `gt`).",
-        takes: Takes::All,
-        operands: TWO,
-    },
-    Compare {
-        name: "ge",
-        doc: "Whether a is at least b, broadcasting (ONNX `GreaterOrEqual`, ATen `ge`).",
-        takes: Takes::All,
-        operands: TWO,
-    },
-    Compare {
-        name: "logical_and",
-        doc: "Whether both hold, broadcasting (ONNX `And`, ATen `logical_and`).",
-        takes: Takes::Truths,
-        operands: TWO,
-    },
-    Compare {
-        name: "logical_or",
-        doc: "Whether one holds or both do, broadcasting (ONNX `Or`, ATen `logical_or`).",
-        takes: Takes::Truths,
-        operands: TWO,
-    },
-    Compare {
-        name: "logical_not",
-        doc: "Whether it does not hold (ONNX `Not`, ATen `logical_not`).",
-        takes: Takes::Truths,
-        operands: &[Operand::one("x")],
-    },
-];
-
-pub(super) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    COMPARE.iter().try_for_each(|op| registry.register(op))
-}
-
-impl Op for &'static Compare {
+impl Op for Compare {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -98,6 +39,15 @@ impl Op for &'static Compare {
             dtype: Some(DType::Bool),
             shape
         }])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some(match (self.takes, self.operands.len()) {
+            (Takes::Truths, 1) => "bool[2, 3]",
+            (Takes::Truths, _) => "bool[2, 3], bool[3]",
+            (_, 1) => "f32[2, 3]",
+            _ => "f32[2, 3], f32[3]",
+        })
     }
 
     fn is_constant(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The ops `embedding` and `embedding_grad`.
+//! The op `embedding` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -37,6 +37,16 @@ impl Op for Embedding {
             _ => None,
         };
         Ok(smallvec![TensorType { dtype, shape }])
+    }
+
+    fn bytes(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
+        // Only the rows that are asked for are read.
+        let rows = results.first()?.bytes()?.checked_mul(2)?;
+        rows.checked_add(cx.operand(1).ok()?.bytes()?)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[10, 4], i64[2, 3]")
     }
 
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -100,6 +110,10 @@ impl Op for EmbeddingGrad {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4], i64[2, 3] {rows=dims[10]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()
     }
@@ -108,7 +122,7 @@ impl Op for EmbeddingGrad {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
     use syncarp_ir::DType;
 
     #[test]
@@ -131,5 +145,18 @@ mod tests {
         let attrs = Attrs::new().with("rows", dims("100"));
         let wrong = error_of("embedding_grad", &[weight, index], attrs);
         assert!(wrong.contains("one more"), "{wrong}");
+    }
+
+    #[test]
+    fn only_rows_asked_for_are_read() {
+        check("embedding")
+            .differentiates("f32[100, 8], i64[n, t]")
+            .flops("f32[10, 4], i64[2, 3]", 0)
+            .bytes("f32[10, 4], i64[2, 3]", 240);
+        check("embedding_grad")
+            .gives("f32[n, 4], i64[n] {rows=dims[10]}", "f32[10, 4]")
+            .refuses("f32[n, 4], i64[n] {rows=dims[10, 2]}", "one dim")
+            .flops("f32[2, 3, 4], i64[2, 3] {rows=dims[10]}", 24)
+            .bytes("f32[2, 3, 4], i64[2, 3] {rows=dims[10]}", 304);
     }
 }

@@ -60,6 +60,10 @@ impl Op for Linear {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[4, 3], f32[4]")
+    }
+
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         let inputs = cx.operand(1).ok()?.dims()?.get(1)?.known()?;
         let outputs = results.first()?.elements()?;
@@ -112,7 +116,7 @@ fn invalid(message: String) -> GradientError {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
 
     fn f32s(text: &str) -> TensorType {
         TensorType::new(DType::F32, dims(text))
@@ -150,5 +154,12 @@ mod tests {
             let types = [f32s(x), f32s("3,4"), f32s("3")];
             assert_eq!(gradients("linear", &types, Attrs::new()), types);
         }
+    }
+
+    #[test]
+    fn the_work_is_that_of_the_product_and_the_bias() {
+        check("linear")
+            .flops("f32[2, 3], f32[4, 3], f32[4]", 56)
+            .flops("f32[2, 3], f32[4, 3]", 48);
     }
 }

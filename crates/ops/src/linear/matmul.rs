@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Dim, Gradient, GradientError, GraphBuilder, Infer, Op,
-    Operand, Shape, TensorType, TypeError, Types, Value, broadcast,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Dim, Gradient, GradientError, GraphBuilder,
+    Infer, Op, Operand, Shape, TensorType, TypeError, Types, Value, broadcast,
 };
 
 use crate::emit::Emit;
@@ -78,13 +78,15 @@ impl Op for MatMul {
                 AttrSpec::optional(
                     "transpose_a",
                     AttrKind::Bool,
-                    "Whether the last two dims of a are swapped; false by default.",
-                ),
+                    "Whether the last two dims of a are swapped.",
+                )
+                .or(AttrDefault::Bool(false)),
                 AttrSpec::optional(
                     "transpose_b",
                     AttrKind::Bool,
-                    "Whether the last two dims of b are swapped; false by default.",
-                ),
+                    "Whether the last two dims of b are swapped.",
+                )
+                .or(AttrDefault::Bool(false)),
             ]
         }
     }
@@ -107,6 +109,10 @@ impl Op for MatMul {
             dtype,
             shape: Some(shape)
         }])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[3, 4]")
     }
 
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -199,7 +205,7 @@ fn flat(g: &mut GraphBuilder, value: Value) -> Result<Value, BuildError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
     use syncarp_ir::DType;
 
     fn f32s(text: &str) -> TensorType {
@@ -258,5 +264,13 @@ mod tests {
         assert!(error("n,4", "", (false, false)).contains("scalar"));
         assert!(error("4", "4,3", (true, false)).contains("vector"));
         assert!(error("2,n,4", "3,4,5", (false, false)).contains("broadcast"));
+    }
+
+    #[test]
+    fn the_work_is_two_for_each_product() {
+        check("matmul").flops("f32[2, 3], f32[3, 4]", 48).flops(
+            "f32[5, 3, 2], f32[4, 3] {transpose_a=true, transpose_b=true}",
+            240,
+        );
     }
 }

@@ -34,6 +34,10 @@ impl Op for Correct {
         Ok(smallvec![typed(dtype, Some(&[]))])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], i64[2]")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()
     }
@@ -45,7 +49,7 @@ impl Op for Correct {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
     use syncarp_ir::{Attrs, DType, TensorType};
 
     #[test]
@@ -59,5 +63,12 @@ mod tests {
         );
         let wrong = error_of("correct", &[logits.clone(), logits], Attrs::new());
         assert!(wrong.contains("integer"), "{wrong}");
+    }
+
+    #[test]
+    fn gradients_stop_there() {
+        check("correct")
+            .stops("f32[n, 10], i64[n]")
+            .flops("f32[2, 3], i64[2]", 6);
     }
 }

@@ -1,8 +1,9 @@
-//! The ops `cross_entropy` and `cross_entropy_grad`.
+//! The op `cross_entropy` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TensorType, TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TensorType,
+    TypeError, Types,
 };
 
 use super::classes;
@@ -12,8 +13,9 @@ use crate::expect::{floats, scalars, typed, work};
 const SMOOTHING: AttrSpec = AttrSpec::optional(
     "label_smoothing",
     AttrKind::Float,
-    "The share of each target's weight that is spread over all classes, 0 to 1; 0 by default.",
-);
+    "The share of each target's weight that is spread over all classes, 0 to 1.",
+)
+.or(AttrDefault::Float(0.0));
 
 fn check_smoothing(cx: &Infer<'_>) -> Result<(), TypeError> {
     match cx.attrs.float("label_smoothing") {
@@ -59,6 +61,10 @@ impl Op for CrossEntropy {
             typed(dtype, Some(&[])),
             typed(dtype, cx.dims(0)?)
         ])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], i64[2]")
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -128,6 +134,10 @@ impl Op for CrossEntropyGrad {
         Ok(smallvec![typed(dtype, cx.dims(0)?)])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], i64[2], f32[]")
+    }
+
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         work(&[3, results.first()?.elements()?])
     }
@@ -136,7 +146,7 @@ impl Op for CrossEntropyGrad {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
     use syncarp_ir::{Attrs, DType};
 
     fn types(logits: &str, target: &str) -> [TensorType; 2] {
@@ -179,5 +189,16 @@ mod tests {
         assert!(error(floats).contains("integer"));
         let attrs = Attrs::new().with("label_smoothing", 1.5);
         assert!(error_of("cross_entropy", &types("n,10", "n"), attrs).contains("between 0 and 1"));
+    }
+
+    #[test]
+    fn the_work_is_that_of_a_softmax() {
+        check("cross_entropy")
+            .differentiates("f32[n, 10], i64[n]")
+            .flops("f32[2, 3], i64[2]", 30);
+        check("cross_entropy_grad")
+            .gives("f32[n, 10], i64[n], f32[]", "f32[n, 10]")
+            .refuses("f32[n, 10], i64[n], f32[1]", "0 dims")
+            .flops("f32[2, 3], i64[2], f32[]", 18);
     }
 }

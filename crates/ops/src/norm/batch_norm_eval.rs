@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 use syncarp_ir::{Gradient, GradientError, Infer, Op, Operand, TensorType, TypeError, Types};
 
-use super::batch_norm::channels;
+use super::batch_norm_train::channels;
 use super::beside_channels;
 use crate::emit::Emit;
 use crate::expect::{scalars, typed, work};
@@ -43,6 +43,10 @@ impl Op for BatchNormEval {
         let (dtype, _) = channels(cx, 1..5)?;
         scalars(cx, [5])?;
         Ok(smallvec![typed(dtype, cx.dims(0)?)])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[8, 3], f32[3], f32[3], f32[3], f32[3], f32[]")
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -113,7 +117,7 @@ impl Op for BatchNormEval {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
 
     #[test]
     fn the_type_stays_and_every_operand_has_a_gradient() {
@@ -127,5 +131,12 @@ mod tests {
             let wrong = error_of("batch_norm_eval", &types, Attrs::new());
             assert!(wrong.contains("numbers of channels"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_work_is_some_for_each_element() {
+        check("batch_norm_eval")
+            .differentiates("f32[n, 3, l], f32[3], f32[3], f32[3], f32[3], f32[]")
+            .flops("f32[8, 3], f32[3], f32[3], f32[3], f32[3], f32[]", 72);
     }
 }

@@ -1,4 +1,4 @@
-//! The ops `layer_norm` and `layer_norm_grad`.
+//! The op `layer_norm` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -6,7 +6,7 @@ use syncarp_ir::{
     TypeError, Types,
 };
 
-use super::batch_norm::same_dims;
+use super::batch_norm_train::same_dims;
 use crate::expect::{equal, floats, scalars, typed, work};
 
 pub(super) const AXES: AttrSpec = AttrSpec::required(
@@ -93,6 +93,10 @@ impl Op for LayerNorm {
         scalars(cx, [3])?;
         let statistic = typed(dtype, x.map(|x| &x[..x.len() - count]));
         Ok(smallvec![typed(dtype, x), statistic.clone(), statistic])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4], f32[4], f32[4], f32[] {axes=1}")
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -183,6 +187,10 @@ impl Op for LayerNormGrad {
         Ok(smallvec![typed(dtype, x), gamma.clone(), gamma])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4], f32[2, 3, 4], f32[4], f32[2, 3], f32[2, 3] {axes=1}")
+    }
+
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         work(&[13, results.first()?.elements()?])
     }
@@ -191,7 +199,7 @@ impl Op for LayerNormGrad {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, inputs, type_of};
+    use crate::testing::{check, dims, error_of, gradients, inputs, type_of};
     use syncarp_ir::Attrs;
 
     fn types(x: &str, gamma: &str) -> [TensorType; 4] {
@@ -236,5 +244,23 @@ mod tests {
         assert!(error("n,8", "8", 3).contains("`axes` is 3"));
         assert!(error("n,8", "8", 0).contains("1 at least"));
         assert!(error("n,8", "8", i64::MIN).contains("1 at least"));
+    }
+
+    #[test]
+    fn the_work_is_some_for_each_element() {
+        check("layer_norm").flops("f32[2, 3, 4], f32[4], f32[4], f32[] {axes=1}", 192);
+        check("layer_norm_grad")
+            .gives(
+                "f32[2, 3, 4], f32[2, 3, 4], f32[4], f32[2, 3], f32[2, 3] {axes=1}",
+                "f32[2, 3, 4], f32[4], f32[4]",
+            )
+            .refuses(
+                "f32[2, 3, 4], f32[2, 3, 4], f32[4], f32[2], f32[2, 3] {axes=1}",
+                "must have the dims of x",
+            )
+            .flops(
+                "f32[2, 3, 4], f32[2, 3, 4], f32[4], f32[2, 3], f32[2, 3] {axes=1}",
+                312,
+            );
     }
 }

@@ -1,20 +1,23 @@
 //! Normalisations.
 
-mod batch_norm;
 mod batch_norm_eval;
+mod batch_norm_train;
 mod group_norm;
+mod grouped;
+mod instance_norm;
 mod layer_norm;
 mod rms_norm;
 
 use syncarp_ir::{Dim, OpRegistry, RegisterError, Shape};
 
 pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
-    registry.register(batch_norm::BatchNormTrain)?;
-    registry.register(batch_norm::BatchNormGrad)?;
+    registry.register(batch_norm_train::BatchNormTrain)?;
+    registry.register(batch_norm_train::BatchNormGrad)?;
     registry.register(batch_norm_eval::BatchNormEval)?;
     registry.register(layer_norm::LayerNorm)?;
     registry.register(layer_norm::LayerNormGrad)?;
-    group_norm::register(registry)?;
+    registry.register(group_norm::GroupNorm)?;
+    registry.register(instance_norm::InstanceNorm)?;
     registry.register(rms_norm::RmsNorm)
 }
 

@@ -50,6 +50,10 @@ impl Op for RmsNorm {
         Ok(smallvec![typed(dtype, x)])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4], f32[4], f32[] {axes=1}")
+    }
+
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         work(&[4, results.first()?.elements()?])
     }
@@ -75,7 +79,7 @@ impl Op for RmsNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{decomposed, dims, error_of};
+    use crate::testing::{check, decomposed, dims, error_of};
     use syncarp_ir::DType;
 
     #[test]
@@ -88,5 +92,13 @@ mod tests {
         let types = [ty("n,8"), ty("7"), ty("")];
         let wrong = error_of("rms_norm", &types, Attrs::new().with("axes", 1i64));
         assert!(wrong.contains("normalised dims"), "{wrong}");
+    }
+
+    #[test]
+    fn the_type_stays() {
+        check("rms_norm")
+            .gives("f32[n, 4], f32[4], f32[] {axes=1}", "f32[n, 4]")
+            .refuses("f32[n, 4], f32[4], f32[4] {axes=1}", "0 dims")
+            .flops("f32[2, 3, 4], f32[4], f32[] {axes=1}", 96);
     }
 }

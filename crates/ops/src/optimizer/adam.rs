@@ -1,7 +1,9 @@
 //! The op `adam`.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use super::update;
 use crate::expect::work;
@@ -53,8 +55,9 @@ impl Op for Adam {
                 "decoupled",
                 AttrKind::Bool,
                 "Whether weight decay shrinks the parameter (AdamW) rather than joining the \
-                 gradient; false by default.",
-            )]
+                 gradient.",
+            )
+            .or(AttrDefault::Bool(false))]
         }
     }
 
@@ -64,6 +67,12 @@ impl Op for Adam {
         Ok(smallvec![ty.clone(), ty.clone(), ty])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some(
+            "f32[2, 3], f32[2, 3], f32[2, 3], f32[2, 3], f32[], f32[], f32[], f32[], f32[], f32[], f32[], f32[]",
+        )
+    }
+
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         work(&[15, results.first()?.elements()?])
     }
@@ -71,7 +80,7 @@ impl Op for Adam {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
     use syncarp_ir::{Attrs, DType, TensorType};
 
     #[test]
@@ -87,5 +96,11 @@ mod tests {
         assert!(error_of("adam", &types, Attrs::new()).contains("operand 10 must have 0 dims"));
         types.pop();
         assert!(error_of("adam", &types, Attrs::new()).contains("expected operands"));
+    }
+
+    #[test]
+    fn the_work_is_some_for_each_element() {
+        check("adam")
+            .flops("f32[2, 3], f32[2, 3], f32[2, 3], f32[2, 3], f32[], f32[], f32[], f32[], f32[], f32[], f32[], f32[]", 90);
     }
 }

@@ -3,6 +3,7 @@
 
 mod adam;
 mod sgd;
+mod sgd_momentum;
 
 use syncarp_ir::{DType, Infer, OpRegistry, RegisterError, Shape, TypeError};
 
@@ -11,7 +12,7 @@ use crate::infer::one_shape;
 
 pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     registry.register(sgd::Sgd)?;
-    registry.register(sgd::SgdMomentum)?;
+    registry.register(sgd_momentum::SgdMomentum)?;
     registry.register(adam::Adam)
 }
 

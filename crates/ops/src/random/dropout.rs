@@ -50,6 +50,10 @@ impl Op for Dropout {
         Ok(smallvec![ty.clone(), ty])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some(r#"f32[2, 3], f32[], i64[] {stream=stream(_, "drop", 0)}"#)
+    }
+
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         work(&[2, results.first()?.elements()?])
     }
@@ -85,7 +89,7 @@ impl Op for Dropout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, inputs, type_of};
+    use crate::testing::{check, dims, error_of, gradients, inputs, type_of};
     use syncarp_ir::{DType, StreamKey};
 
     fn attrs() -> Attrs {
@@ -132,5 +136,13 @@ mod tests {
             assert_eq!(results[0], operands[0]);
             assert_eq!(*b.ty(results[1]), x);
         }
+    }
+
+    #[test]
+    fn the_work_is_a_comparison_and_a_product() {
+        check("dropout").flops(
+            r#"f32[2, 3], f32[], i64[] {stream=stream(_, "drop", 0)}"#,
+            12,
+        );
     }
 }

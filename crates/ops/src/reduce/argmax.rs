@@ -56,6 +56,10 @@ impl Op for Argmax {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axis=1}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()
     }
@@ -69,7 +73,7 @@ impl Op for Argmax {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn the_axis_goes_or_stays_as_one() {
@@ -86,5 +90,12 @@ mod tests {
         assert!(error_of("argmax", &x, along(2, true)).contains("outside"));
         let none = [TensorType::fixed(DType::F32, &[3, 0])];
         assert!(error_of("argmax", &none, along(1, false)).contains("must have elements"));
+    }
+
+    #[test]
+    fn gradients_stop_there() {
+        check("argmax")
+            .stops("f32[n, 4] {axis=1}")
+            .flops("f32[2, 3] {axis=1}", 6);
     }
 }

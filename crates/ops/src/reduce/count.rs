@@ -1,4 +1,4 @@
-//! How many elements a reduction takes, for symbolic dims.
+//! The op `count`.
 
 use smallvec::smallvec;
 use syncarp_ir::{AttrSpec, Infer, Op, Operand, Shape, TensorType, TypeError, Types};
@@ -37,6 +37,14 @@ impl Op for Count {
         }])
     }
 
+    fn bytes(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
+        results.first()?.bytes()
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axes=[1]}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -50,7 +58,7 @@ impl Op for Count {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn it_is_a_scalar_of_the_same_dtype() {
@@ -58,5 +66,13 @@ mod tests {
         let over = |axis: i64| Attrs::new().with("axes", vec![axis]);
         assert_eq!(type_of("count", &x, over(0)).to_string(), "f64[]");
         assert!(error_of("count", &x, over(2)).contains("outside"));
+    }
+
+    #[test]
+    fn the_elements_are_not_read() {
+        check("count")
+            .stops("f32[n, 4]")
+            .flops("f32[2, 3]", 0)
+            .bytes("f32[2, 3]", 4);
     }
 }

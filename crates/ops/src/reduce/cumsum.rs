@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
 };
 
 use crate::emit::Emit;
@@ -32,11 +32,8 @@ impl Op for Cumsum {
                 AttrKind::Int,
                 "The axis; from the end where negative.",
             ),
-            AttrSpec::optional(
-                "reverse",
-                AttrKind::Bool,
-                "Whether to sum from the end; not by default.",
-            ),
+            AttrSpec::optional("reverse", AttrKind::Bool, "Whether to sum from the end.")
+                .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }
@@ -47,6 +44,10 @@ impl Op for Cumsum {
             cx.axis("axis", dims.len())?;
         }
         Ok(smallvec![cx.operand(0)?.clone()])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axis=1}")
     }
 
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
@@ -64,7 +65,7 @@ impl Op for Cumsum {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn the_type_stays() {
@@ -74,5 +75,14 @@ mod tests {
         assert!(error_of("cumsum", &[x], along(-3)).contains("outside"));
         let open = type_of("cumsum", &[TensorType::unknown()], along(5));
         assert_eq!(open, TensorType::unknown());
+    }
+
+    #[test]
+    fn the_gradient_sums_the_other_way() {
+        check("cumsum")
+            .refuses("bool[4] {axis=0}", "not bool")
+            .differentiates("f32[n, 4, 3] {axis=1}")
+            .differentiates("f32[n, 4] {axis=0, reverse=true}")
+            .flops("f32[2, 3] {axis=1}", 6);
     }
 }

@@ -1,4 +1,4 @@
-//! Products over axes.
+//! The op `prod` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -33,6 +33,10 @@ impl Op for Prod {
         let dtype = Takes::Numbers.one_dtype(cx, 0..1)?;
         let shape = reduced_shape(cx)?;
         Ok(smallvec![TensorType { dtype, shape }])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axes=[1]}")
     }
 
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -82,6 +86,10 @@ impl Op for ProdGrad {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[2] {axes=[1]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()?.checked_mul(4)
     }
@@ -91,7 +99,7 @@ impl Op for ProdGrad {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{error_of, type_of};
+    use crate::testing::{check, error_of, type_of};
 
     #[test]
     fn the_gradient_has_the_shape_of_x() {
@@ -102,5 +110,16 @@ mod tests {
         let wrong = [x.clone(), TensorType::fixed(DType::F32, &[2, 1])];
         assert!(error_of("prod_grad", &wrong, over()).contains("must have dims [2]"));
         assert_eq!(type_of("prod", &[x], over()).to_string(), "f32[2]");
+    }
+
+    #[test]
+    fn products_are_reductions() {
+        check("prod")
+            .gives("f32[n, 4, 3] {axes=[0, -1]}", "f32[4]")
+            .refuses("bool[2]", "not bool")
+            .differentiates("f32[n, 4, 3]")
+            .differentiates("f32[n, 4, 3] {axes=[1], keep=true}")
+            .flops("f32[2, 3] {axes=[1]}", 6);
+        check("prod_grad").flops("f32[2, 3], f32[2] {axes=[1]}", 24);
     }
 }

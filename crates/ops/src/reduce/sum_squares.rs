@@ -1,4 +1,4 @@
-//! The square of a tensor's length.
+//! The op `sum_squares`.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -32,6 +32,10 @@ impl Op for SumSquares {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3]")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()?.checked_mul(2)
     }
@@ -50,7 +54,7 @@ impl Op for SumSquares {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{error_of, type_of};
+    use crate::testing::{check, error_of, type_of};
 
     #[test]
     fn any_float_tensor_gives_a_scalar() {
@@ -61,5 +65,12 @@ mod tests {
         );
         let whole = [TensorType::fixed(DType::I32, &[2])];
         assert!(error_of("sum_squares", &whole, Attrs::new()).contains("must be a float"));
+    }
+
+    #[test]
+    fn the_gradient_has_the_type_of_the_operand() {
+        check("sum_squares")
+            .differentiates("f32[n, 4]")
+            .flops("f32[2, 3]", 12);
     }
 }

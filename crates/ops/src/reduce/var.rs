@@ -1,9 +1,9 @@
-//! The variance over axes.
+//! The op `var`.
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Expand, Infer, Op, Operand, TensorType, TypeError,
-    Types, Value, Values,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Expand, Infer, Op, Operand, TensorType,
+    TypeError, Types, Value, Values,
 };
 
 use super::{AXES, KEEP, count, reduced_shape};
@@ -30,8 +30,9 @@ impl Op for Var {
         const CORRECTION: AttrSpec = AttrSpec::optional(
             "correction",
             AttrKind::Int,
-            "What the count is lessened by; 1 by default, the unbiased estimate.",
-        );
+            "What the count is lessened by; with 1 the estimate is unbiased.",
+        )
+        .or(AttrDefault::Int(1));
         const { &[AXES, KEEP, CORRECTION] }
     }
 
@@ -39,6 +40,10 @@ impl Op for Var {
         let dtype = cx.float(0)?;
         let shape = reduced_shape(cx)?;
         Ok(smallvec![TensorType { dtype, shape }])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axes=[1]}")
     }
 
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -76,7 +81,7 @@ fn parts(cx: &mut Expand<'_>) -> Result<Value, BuildError> {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{decomposed, dims};
+    use crate::testing::{check, decomposed, dims};
 
     #[test]
     fn symbolic_counts_are_counted_when_bound() {
@@ -89,5 +94,17 @@ mod tests {
         assert!(names(Attrs::new().with("axes", vec![0])).contains(&"count"));
         assert!(!names(Attrs::new().with("axes", vec![1])).contains(&"count"));
         assert!(names(Attrs::new().with("correction", 0i64)).contains(&"count"));
+    }
+
+    #[test]
+    fn it_has_the_type_of_a_reduction() {
+        check("var")
+            .gives("f32[n, 4, 3] {axes=[0, 2]}", "f32[4]")
+            .refuses("i64[3]", "must be a float")
+            .decomposes("f32[n, 4, 3] {axes=[0, 2]}")
+            .decomposes("f32[n, 4, 3] {axes=[0, 2], keep=true}")
+            .decomposes("f32[n, 4, 3]")
+            .decomposes("f32[n, 4, 3] {keep=true}")
+            .flops("f32[2, 3] {axes=[1]}", 24);
     }
 }

@@ -68,6 +68,10 @@ impl Op for Concat {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[2, 4] {axis=1}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -128,7 +132,7 @@ fn unplaced() -> BuildError {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn sizes_along_the_axis_add_up() {
@@ -147,5 +151,14 @@ mod tests {
         assert!(error_of("concat", &[], along(0)).contains("expected operands"));
         let open = type_of("concat", &[a, TensorType::unknown()], along(0));
         assert_eq!(open.to_string(), "f32[*]");
+    }
+
+    #[test]
+    fn gradients_have_the_types_of_their_operands() {
+        check("concat")
+            .differentiates("f32[n, 4, 3], f32[n, 4, 2], f32[n, 4, 3] {axis=-1}")
+            .differentiates("f32[n, 4], f32[2, 4], f32[0, 4] {axis=0}")
+            .differentiates("f32[2, 4], f32[n, 4], f32[3, 4] {axis=0}")
+            .flops("f32[2, 3], f32[2, 4] {axis=1}", 0);
     }
 }

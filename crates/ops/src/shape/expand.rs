@@ -51,6 +51,10 @@ impl Op for Expand {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[3] {dims=dims[2, 3]}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -68,7 +72,7 @@ impl Op for Expand {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn only_ones_grow() {
@@ -83,5 +87,13 @@ mod tests {
                 error_of("expand", std::slice::from_ref(&x), to(wrong)).contains("do not expand")
             );
         }
+    }
+
+    #[test]
+    fn the_gradient_has_the_type_of_the_operand() {
+        check("expand")
+            .differentiates("f32[4, 1] {dims=dims[n, 4, 3]}")
+            .flops("f32[3] {dims=dims[2, 3]}", 0)
+            .bytes("f32[3] {dims=dims[2, 3]}", 36);
     }
 }

@@ -2,13 +2,13 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, BuildError, Expand, Infer, Op, Operand, Shape, TensorType, TypeError,
-    Types, Values, normalize_axis,
+    AttrDefault, AttrKind, AttrSpec, BuildError, Expand, Infer, Op, Operand, Shape, TensorType,
+    TypeError, Types, Values, normalize_axis,
 };
 
 use crate::infer::product;
 
-use super::squeeze::reshaped;
+use super::reshaped;
 
 /// The op `flatten`.
 pub(super) struct Flatten;
@@ -29,12 +29,13 @@ impl Op for Flatten {
 
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
-            AttrSpec::optional("start", AttrKind::Int, "The first dim; 0 by default."),
+            AttrSpec::optional("start", AttrKind::Int, "The first dim.").or(AttrDefault::Int(0)),
             AttrSpec::optional(
                 "end",
                 AttrKind::Int,
-                "The last dim; -1 by default, the last one.",
-            ),
+                "The last dim; from the end where negative.",
+            )
+            .or(AttrDefault::Int(-1)),
         ];
         SPECS
     }
@@ -61,6 +62,10 @@ impl Op for Flatten {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4] {start=1}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -74,7 +79,7 @@ impl Op for Flatten {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn dims_between_start_and_end_become_one() {
@@ -97,5 +102,13 @@ mod tests {
             type_of("flatten", &unknown, from(1, -1)),
             TensorType::unknown()
         );
+    }
+
+    #[test]
+    fn parts_have_the_type_of_the_whole() {
+        check("flatten")
+            .decomposes("f32[n, 1, 4] {start=1}")
+            .decomposes("f32[]")
+            .flops("f32[2, 3, 4] {start=1}", 0);
     }
 }

@@ -1,7 +1,9 @@
 //! Counting along an axis.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, DType, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, DType, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use crate::infer::dims_attr;
 
@@ -26,11 +28,8 @@ impl Op for Iota {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dims", AttrKind::Dims, "The dims of the result."),
             AttrSpec::required("dtype", AttrKind::DType, "The element type, not bool."),
-            AttrSpec::optional(
-                "axis",
-                AttrKind::Int,
-                "The axis to count along; 0 by default.",
-            ),
+            AttrSpec::optional("axis", AttrKind::Int, "The axis to count along.")
+                .or(AttrDefault::Int(0)),
         ];
         SPECS
     }
@@ -51,6 +50,10 @@ impl Op for Iota {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("{dims=dims[2, 3], dtype=i64, axis=1}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -64,7 +67,7 @@ impl Op for Iota {
 mod tests {
     use syncarp_ir::{Attrs, DType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn the_axis_lies_within_the_dims() {
@@ -80,5 +83,13 @@ mod tests {
         );
         assert!(error_of("iota", &[], of(DType::I64, 2)).contains("outside a rank"));
         assert!(error_of("iota", &[], of(DType::Bool, 0)).contains("not bool"));
+    }
+
+    #[test]
+    fn it_is_a_constant() {
+        check("iota")
+            .stops("{dims=dims[n, 3], dtype=f32}")
+            .flops("{dims=dims[2, 3], dtype=i64}", 0)
+            .bytes("{dims=dims[2, 3], dtype=i64}", 48);
     }
 }

@@ -78,6 +78,10 @@ impl Op for Pad {
         }
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], f32[] {low=[0, 1], high=[0, 2]}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -120,7 +124,7 @@ impl Op for Pad {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn widths_are_added_to_every_dim() {
@@ -138,5 +142,12 @@ mod tests {
         let double = [x.clone(), TensorType::scalar(DType::F64)];
         assert!(error_of("pad", &double, by(&[0, 0], &[0, 0])).contains("f64"));
         assert!(error_of("pad", &[x.clone(), x], by(&[0, 0], &[0, 0])).contains("0 dims"));
+    }
+
+    #[test]
+    fn gradients_have_the_types_of_their_operands() {
+        check("pad")
+            .differentiates("f32[n, 4, 3], f32[] {low=[1, 0, 2], high=[0, 0, 1]}")
+            .flops("f32[2, 3], f32[] {low=[0, 1], high=[0, 2]}", 0);
     }
 }

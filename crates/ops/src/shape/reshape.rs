@@ -53,6 +53,10 @@ impl Op for Reshape {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {dims=dims[6]}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -89,7 +93,7 @@ fn differ(a: &Dim, b: &Dim) -> bool {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn element_counts_must_agree_where_they_are_provable() {
@@ -111,5 +115,13 @@ mod tests {
         assert_eq!(unknown.to_string(), "?[2, 2]");
         let huge = TensorType::fixed(DType::F32, &[u64::MAX, 4]);
         assert!(error_of("reshape", &[huge], to("7")).contains("too many"));
+    }
+
+    #[test]
+    fn the_gradient_has_the_type_of_the_operand() {
+        check("reshape")
+            .differentiates("f32[n, 4, 3] {dims=dims[n, 12]}")
+            .flops("f32[2, 3] {dims=dims[6]}", 0)
+            .bytes("f32[2, 3] {dims=dims[6]}", 48);
     }
 }

@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Dim, Gradient, GradientError, Infer, Op, Operand, Shape, TensorType,
-    TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Dim, Gradient, GradientError, Infer, Op, Operand, Shape,
+    TensorType, TypeError, Types,
 };
 
 use crate::emit::Emit;
@@ -25,11 +25,8 @@ const END: AttrSpec = AttrSpec::optional(
     "The place after the last, at most the axis' size; from its end where negative, its end where \
      left out.",
 );
-const STEP: AttrSpec = AttrSpec::optional(
-    "step",
-    AttrKind::Int,
-    "The distance of places taken; 1 by default.",
-);
+const STEP: AttrSpec = AttrSpec::optional("step", AttrKind::Int, "The distance of places taken.")
+    .or(AttrDefault::Int(1));
 
 /// The shape of a slice of `dims`.
 fn sliced(cx: &Infer<'_>, dims: &[Dim]) -> Result<Shape, TypeError> {
@@ -109,6 +106,15 @@ impl Op for Slice {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn bytes(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
+        // Only what is taken is read.
+        results.first()?.bytes()?.checked_mul(2)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 8] {axis=1, start=1, end=7, step=2}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -165,6 +171,10 @@ impl Op for SliceGrad {
         }
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {axis=1, start=1, end=7, step=2, dims=dims[2, 8]}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -186,7 +196,7 @@ impl Op for SliceGrad {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     fn cut(axis: i64, start: i64, end: Option<i64>, step: i64) -> Attrs {
         let attrs = Attrs::new()
@@ -228,5 +238,17 @@ mod tests {
         );
         let wrong = [TensorType::new(DType::F32, dims("n,4"))];
         assert!(error_of("slice_grad", &wrong, attrs).contains("dy must have dims"));
+    }
+
+    #[test]
+    fn gradients_have_the_types_of_their_operands() {
+        check("slice")
+            .differentiates("f32[n, 4, 3] {axis=0, start=1}")
+            .differentiates("f32[n, 4, 3] {axis=1, start=0, end=3, step=2}")
+            .flops("f32[2, 8] {axis=1, start=1}", 0)
+            .bytes("f32[2, 8] {axis=1, start=1, end=7, step=2}", 48);
+        check("slice_grad")
+            .differentiates("f32[n, 2] {axis=1, start=1, end=3, dims=dims[n, 4]}")
+            .flops("f32[n, 2] {axis=1, start=1, end=3, dims=dims[n, 4]}", 0);
     }
 }

@@ -51,6 +51,10 @@ impl Op for SumTo {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {dims=dims[3]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()
     }
@@ -68,7 +72,7 @@ impl Op for SumTo {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn the_result_must_broadcast_back() {
@@ -85,5 +89,12 @@ mod tests {
         for wrong in ["5", "1,n,4,3", "n,4,2"] {
             assert!(error_of("sum_to", std::slice::from_ref(&x), to(wrong)).contains("do not sum"));
         }
+    }
+
+    #[test]
+    fn the_gradient_has_the_type_of_the_operand() {
+        check("sum_to")
+            .differentiates("f32[n, 4, 3] {dims=dims[4, 1]}")
+            .flops("f32[2, 3] {dims=dims[3]}", 6);
     }
 }

@@ -47,6 +47,10 @@ impl Op for Transpose {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3] {permutation=[1, 0]}")
+    }
+
     fn flops(&self, _: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         Some(0)
     }
@@ -85,7 +89,7 @@ fn inverse(permutation: &[i64]) -> Result<Vec<usize>, TypeError> {
 mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn only_permutations_of_the_rank_are_taken() {
@@ -107,5 +111,12 @@ mod tests {
         }
         let unknown = type_of("transpose", &[TensorType::unknown()], by(&[1, 0]));
         assert_eq!(unknown, TensorType::unknown());
+    }
+
+    #[test]
+    fn the_gradient_has_the_type_of_the_operand() {
+        check("transpose")
+            .differentiates("f32[n, 4, 3] {permutation=[2, 0, 1]}")
+            .flops("f32[2, 3] {permutation=[1, 0]}", 0);
     }
 }

@@ -8,8 +8,8 @@ use syncarp_diag::{Located, Source};
 use super::super::lexer::{Lexer, Token};
 use super::Result;
 use crate::entity::{Model, State};
-use crate::op::OpRegistry;
 use crate::plan::Plan;
+use crate::registry::OpRegistry;
 
 /// How many entries an id may skip over: ids in a text are dense up to order.
 const MAX_ID: u64 = 100_000_000;

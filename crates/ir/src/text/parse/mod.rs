@@ -3,7 +3,10 @@
 mod attrs;
 mod cursor;
 mod dims;
+mod example;
 mod graph;
+
+pub use example::Example;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,8 +16,8 @@ use syncarp_diag::{Located, Source};
 use self::cursor::Parser;
 use super::lexer::Token;
 use crate::entity::{Data, Model, State};
-use crate::op::OpRegistry;
 use crate::plan::{ContentHash, Initial, ModelEntry, Plan, StateEntry, StateKind};
+use crate::registry::OpRegistry;
 use crate::stream::{Distribution, StreamKey};
 
 type Result<T> = std::result::Result<T, Located>;

@@ -1,4 +1,4 @@
-//! The ops `nll_loss` and `nll_loss_grad`.
+//! The op `nll_loss` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -8,7 +8,7 @@ use syncarp_ir::{
 
 use super::classes;
 use crate::emit::Emit;
-use crate::expect::{floats, integers, scalars, typed};
+use crate::expect::{floats, integers, scalars, typed, work};
 
 /// The op `nll_loss`.
 pub(super) struct NllLoss;
@@ -36,6 +36,18 @@ impl Op for NllLoss {
         let dtype = floats(cx, &[0])?;
         classes::check(cx, 0, 1)?;
         Ok(smallvec![typed(dtype, Some(&[]))])
+    }
+
+    fn bytes(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
+        // Of the log-probabilities one for each target is read.
+        let (scores, target) = (cx.operand(0).ok()?, cx.operand(1).ok()?);
+        let read = work(&[target.elements()?, scores.dtype?.size() as u64])?;
+        read.checked_add(target.bytes()?)?
+            .checked_add(results.first()?.bytes()?)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3], i64[2]")
     }
 
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
@@ -89,12 +101,16 @@ impl Op for NllLossGrad {
         classes::fit(dims, cx.dims(0)?)?;
         Ok(smallvec![typed(dtype, dims)])
     }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("i64[2], f32[] {dims=dims[2, 3]}")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, type_of};
+    use crate::testing::{check, dims, error_of, gradients, type_of};
     use syncarp_ir::DType;
 
     #[test]
@@ -109,5 +125,18 @@ mod tests {
         assert_eq!(gradients("nll_loss", &types, Attrs::new())[0], scores);
         let wrong = error_of("nll_loss", &[scores.clone(), scores], Attrs::new());
         assert!(wrong.contains("integer"), "{wrong}");
+    }
+
+    #[test]
+    fn only_the_targets_scores_are_read() {
+        check("nll_loss")
+            .differentiates("f64[n, 10, t], i32[n, t]")
+            .flops("f32[2, 3], i64[2]", 2)
+            .bytes("f32[2, 3], i64[2]", 28);
+        check("nll_loss_grad")
+            .gives("i64[n], f32[] {dims=dims[n, 3]}", "f32[n, 3]")
+            .refuses("i64[n], f32[3] {dims=dims[n, 3]}", "0 dims")
+            .flops("i64[2], f32[] {dims=dims[2, 3]}", 6)
+            .bytes("i64[2], f32[] {dims=dims[2, 3]}", 44);
     }
 }

@@ -1,4 +1,4 @@
-//! The ops `batch_norm_train` and `batch_norm_grad`.
+//! The op `batch_norm_train` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -77,6 +77,10 @@ impl Op for BatchNormTrain {
         let mut types: Types = smallvec![typed(dtype, cx.dims(0)?)];
         types.extend((0..4).map(|_| vector.clone()));
         Ok(types)
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[8, 3], f32[3], f32[3], f32[3], f32[3], f32[], f32[]")
     }
 
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -161,6 +165,10 @@ impl Op for BatchNormGrad {
         Ok(smallvec![x, vector.clone(), vector])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[8, 3], f32[8, 3], f32[3], f32[3], f32[3]")
+    }
+
     fn flops(&self, _: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         // Sums of dy and of dy (x - mean), and a combination of dy, x and the two.
         work(&[9, results.first()?.elements()?])
@@ -180,7 +188,7 @@ pub(super) fn same_dims(x: &[Dim], dy: &[Dim]) -> Result<(), TypeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dims, error_of, gradients, inputs, type_of};
+    use crate::testing::{check, dims, error_of, gradients, inputs, type_of};
 
     fn types(x: &str, c: &str) -> Vec<TensorType> {
         let vector = TensorType::new(DType::F32, dims(c));
@@ -240,5 +248,19 @@ mod tests {
         for (value, ty) in eval.iter().zip(&stated) {
             assert_eq!(b.ty(*value), ty);
         }
+    }
+
+    #[test]
+    fn the_work_is_some_for_each_element() {
+        check("batch_norm_train").flops(
+            "f32[8, 3], f32[3], f32[3], f32[3], f32[3], f32[], f32[]",
+            168,
+        );
+        check("batch_norm_grad")
+            .gives(
+                "f32[n, 3], f32[n, 3], f32[3], f32[3], f32[3]",
+                "f32[n, 3], f32[3], f32[3]",
+            )
+            .flops("f32[8, 3], f32[8, 3], f32[3], f32[3], f32[3]", 216);
     }
 }

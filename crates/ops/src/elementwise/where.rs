@@ -1,4 +1,4 @@
-//! The choice between two tensors, element by element.
+//! The op `where`.
 
 use smallvec::smallvec;
 use syncarp_ir::{Gradient, GradientError, Infer, Op, Operand, TensorType, TypeError, Types};
@@ -36,6 +36,10 @@ impl Op for Where {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("bool[2, 1], f32[2, 3], f32[3]")
+    }
+
     fn gradient(&self, cx: &mut Gradient<'_>) -> Result<(), GradientError> {
         let Some(dy) = cx.arrived[0] else {
             return Ok(());
@@ -50,5 +54,21 @@ impl Op for Where {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    #[test]
+    fn all_three_broadcast() {
+        check("where")
+            .gives("bool[n, 1], f32[4], f32[n, 4]", "f32[n, 4]")
+            .gives("bool[2], bool[], bool[2]", "bool[2]")
+            .refuses("f32[4], f32[4], f32[4]", "operand 0 must be a bool")
+            .refuses("bool[4], f32[4], f64[4]", "f64")
+            .differentiates("bool[n, 1], f32[4], f32[n, 4]")
+            .flops("bool[2, 1], f32[2, 3], f32[3]", 6);
     }
 }

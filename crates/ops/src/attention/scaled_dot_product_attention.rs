@@ -80,6 +80,10 @@ impl Op for Attention {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4], f32[2, 5, 4], f32[2, 5, 6]")
+    }
+
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
         // Every row of the result takes s (2 d + 2 e) for the products and 7 s for the softmax,
         // the scale and the mask.
@@ -125,7 +129,7 @@ impl Op for Attention {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{decomposed, dims, error_of, type_of};
+    use crate::testing::{check, decomposed, dims, error_of, type_of};
     use syncarp_ir::DType;
 
     fn f32s(text: &[&str]) -> Vec<TensorType> {
@@ -156,5 +160,12 @@ mod tests {
         assert!(error(&["n,l,8", "n,s,8", "n,t,16"]).contains("k and v"));
         assert!(error(&["8", "n,s,8", "n,s,16"]).contains("two dims"));
         assert!(error(&["l,8", "s,8", "s,8", "3,l,s"]).contains("mask"));
+    }
+
+    #[test]
+    fn the_work_is_that_of_two_products_and_a_softmax() {
+        check("scaled_dot_product_attention")
+            .gives("f32[n, l, 8], f32[n, s, 8], f32[n, s, 16]", "f32[n, l, 16]")
+            .flops("f32[2, 3, 4], f32[2, 5, 4], f32[2, 5, 6]", 810);
     }
 }

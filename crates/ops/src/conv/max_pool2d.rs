@@ -1,4 +1,4 @@
-//! The largest element of each window.
+//! The op `max_pool2d` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -48,6 +48,10 @@ impl Op for MaxPool2d {
             shape: shape.clone(),
         };
         Ok(smallvec![TensorType { dtype, shape }, index])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 8, 8] {kernel=[2, 2]}")
     }
 
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -108,6 +112,10 @@ impl Op for MaxPool2dGrad {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4, 4], i64[2, 3, 4, 4] {dims=dims[2, 3, 8, 8]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()
     }
@@ -118,7 +126,7 @@ mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
     use super::super::testing::gradients;
-    use crate::testing::{dims, error_of, inputs, type_of};
+    use crate::testing::{check, dims, error_of, inputs, type_of};
 
     fn f32s(text: &str) -> TensorType {
         TensorType::new(DType::F32, dims(text))
@@ -141,7 +149,7 @@ mod tests {
                     let reach = (kernel - 1) * dilation + 1;
                     for padding in 0..=reach / 2 {
                         for size in 1..12 {
-                            check(size, kernel, stride, padding, dilation, reach);
+                            sized(size, kernel, stride, padding, dilation, reach);
                         }
                     }
                 }
@@ -149,7 +157,7 @@ mod tests {
         }
     }
 
-    fn check(size: i64, kernel: i64, stride: i64, padding: i64, dilation: i64, reach: i64) {
+    fn sized(size: i64, kernel: i64, stride: i64, padding: i64, dilation: i64, reach: i64) {
         for ceil in [false, true] {
             // The rule as it is usually written: round up, then drop what begins too far out.
             let room = size + 2 * padding - reach + if ceil { stride - 1 } else { 0 };
@@ -195,5 +203,21 @@ mod tests {
         let x = [f32s("n,3,7,8")];
         let got = gradients("max_pool2d", &x, pool(3, 2, 1, 1, true));
         assert_eq!(got, x.map(Some));
+    }
+
+    #[test]
+    fn the_work_is_one_for_each_element_of_a_window() {
+        check("max_pool2d")
+            .differentiates("f32[2, 3, 8, 8] {kernel=[2, 2]}")
+            .flops("f32[2, 3, 8, 8] {kernel=[2, 2]}", 384);
+        check("max_pool2d_grad")
+            .gives(
+                "f32[2, 3, 4, 4], i64[2, 3, 4, 4] {dims=dims[2, 3, 8, 8]}",
+                "f32[2, 3, 8, 8]",
+            )
+            .flops(
+                "f32[2, 3, 4, 4], i64[2, 3, 4, 4] {dims=dims[2, 3, 8, 8]}",
+                96,
+            );
     }
 }

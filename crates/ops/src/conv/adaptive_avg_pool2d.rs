@@ -1,4 +1,4 @@
-//! The means of as many windows as are asked for.
+//! The op `adaptive_avg_pool2d` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
@@ -60,6 +60,10 @@ impl Op for AdaptiveAvgPool2d {
         Ok(smallvec![TensorType { dtype, shape }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 8, 8] {output=[2, 2]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         cx.operand(0).ok()?.elements()
     }
@@ -110,6 +114,10 @@ impl Op for AdaptiveAvgPool2dGrad {
             shape: Some(dims.into())
         }])
     }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 2, 2] {output=[2, 2], dims=dims[2, 3, 8, 8]}")
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +125,7 @@ mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
     use super::super::testing::gradients;
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn the_result_has_the_size_asked_for() {
@@ -132,5 +140,21 @@ mod tests {
         assert!(error_of(op, &empty, to(1, 1)).contains("must have pixels"));
         let flat = [TensorType::new(DType::F32, dims("n,3"))];
         assert!(error_of(op, &flat, to(1, 1)).contains("4 dims"));
+    }
+
+    #[test]
+    fn the_work_is_one_for_each_element_of_a_window() {
+        check("adaptive_avg_pool2d")
+            .differentiates("f32[2, 3, 8, 8] {output=[2, 2]}")
+            .flops("f32[2, 3, 8, 8] {output=[2, 2]}", 384);
+        check("adaptive_avg_pool2d_grad")
+            .gives(
+                "f32[2, 3, 2, 2] {output=[2, 2], dims=dims[2, 3, 8, 8]}",
+                "f32[2, 3, 8, 8]",
+            )
+            .flops(
+                "f32[2, 3, 2, 2] {output=[2, 2], dims=dims[2, 3, 8, 8]}",
+                384,
+            );
     }
 }

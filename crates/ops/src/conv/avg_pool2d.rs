@@ -1,9 +1,9 @@
-//! The mean of each window.
+//! The op `avg_pool2d` and its gradient.
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, BuildError, Gradient, GradientError, Infer, Op, Operand, TensorType,
-    TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, BuildError, Gradient, GradientError, Infer, Op, Operand,
+    TensorType, TypeError, Types,
 };
 
 use super::window::{CEIL_MODE, DIMS, KERNEL, PADDING, POOL_STRIDE, Pool, agree_all, image_dims};
@@ -12,8 +12,9 @@ use crate::emit::Emit;
 const COUNT_INCLUDE_PAD: AttrSpec = AttrSpec::optional(
     "count_include_pad",
     AttrKind::Bool,
-    "Whether padding counts in the mean; by default it does.",
-);
+    "Whether padding counts in the mean.",
+)
+.or(AttrDefault::Bool(true));
 
 /// The op `avg_pool2d`.
 pub(super) struct AvgPool2d;
@@ -41,6 +42,10 @@ impl Op for AvgPool2d {
         let pool = Pool::read(cx.attrs)?;
         let shape = cx.rank(0, 4)?.map(|x| pool.shape(x)).transpose()?;
         Ok(smallvec![TensorType { dtype, shape }])
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 8, 8] {kernel=[2, 2]}")
     }
 
     fn flops(&self, cx: &Infer<'_>, results: &[TensorType]) -> Option<u64> {
@@ -116,6 +121,10 @@ impl Op for AvgPool2dGrad {
         }])
     }
 
+    fn example(&self) -> Option<&'static str> {
+        Some("f32[2, 3, 4, 4] {kernel=[2, 2], dims=dims[2, 3, 8, 8]}")
+    }
+
     fn flops(&self, cx: &Infer<'_>, _: &[TensorType]) -> Option<u64> {
         window_flops(cx, cx.operands.first()?)
     }
@@ -126,7 +135,7 @@ mod tests {
     use syncarp_ir::{Attrs, DType, TensorType};
 
     use super::super::testing::gradients;
-    use crate::testing::{dims, error_of, type_of};
+    use crate::testing::{check, dims, error_of, type_of};
 
     #[test]
     fn windows_slide_as_those_of_the_largest_do() {
@@ -150,5 +159,21 @@ mod tests {
         let dy = [TensorType::new(DType::F64, dims("n,3,4,8"))];
         let text = error_of("avg_pool2d_grad", &dy, attrs.with("dims", dims("n,3,9,9")));
         assert!(text.contains("dim 2 of `dy` must be 5, not 4"), "{text}");
+    }
+
+    #[test]
+    fn the_work_is_one_for_each_element_of_a_window() {
+        check("avg_pool2d")
+            .differentiates("f32[2, 3, 8, 8] {kernel=[2, 2]}")
+            .flops("f32[2, 3, 8, 8] {kernel=[2, 2]}", 384);
+        check("avg_pool2d_grad")
+            .gives(
+                "f32[2, 3, 4, 4] {kernel=[2, 2], dims=dims[2, 3, 8, 8]}",
+                "f32[2, 3, 8, 8]",
+            )
+            .flops(
+                "f32[2, 3, 4, 4] {kernel=[2, 2], dims=dims[2, 3, 8, 8]}",
+                384,
+            );
     }
 }

@@ -1,0 +1,28 @@
+//! The op `lt`.
+
+use super::compare::{Compare, TWO};
+use crate::infer::Takes;
+
+/// The op `lt`.
+pub(super) const OP: Compare = Compare {
+    name: "lt",
+    doc: "Whether a is below b, broadcasting (ONNX `Less`, ATen `lt`).",
+    takes: Takes::All,
+    operands: TWO,
+};
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::check;
+
+    #[test]
+    fn it_gives_truth_values() {
+        check("lt")
+            .gives("f32[n, 4], f32[]", "bool[n, 4]")
+            .gives("?[*], i64[4]", "bool[*]")
+            .refuses("f32[4], i64[4]", "i64")
+            .refuses("f32[4], f32[3]", "do not broadcast")
+            .stops("f32[n, 4], f32[4]")
+            .flops("f32[2, 3], f32[3]", 6);
+    }
+}
