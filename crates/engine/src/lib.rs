@@ -7,6 +7,7 @@ mod embedded;
 mod engine;
 mod error;
 mod evaluate;
+mod execute;
 pub mod kernel;
 pub mod kernels;
 mod link;

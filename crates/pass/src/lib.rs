@@ -3,6 +3,7 @@
 //!
 //! A pass crate exports one function that registers its pass; nothing else lists passes.
 
+mod execute;
 mod manager;
 mod options;
 mod pipeline;
@@ -15,6 +16,7 @@ use syncarp_evaluator::Evaluator;
 use syncarp_ir::{BuildError, Exactness, GradientError, Model, Plan};
 use thiserror::Error;
 
+pub use execute::{Execute, ExecuteError};
 pub use manager::{Manager, Observer, PassReport, PipelineError};
 pub use options::{PassOptionError, PassOptions};
 pub use pipeline::{Pipeline, PipelineParseError, Stage as PipelineStage};
@@ -67,6 +69,8 @@ pub struct Context<'a> {
     pub evaluators: &'a [Arc<Evaluator>],
     /// Whether the engine that the plan is for has a kernel for an op.
     pub has_kernel: &'a dyn Fn(&str) -> bool,
+    /// What evaluates graphs as that engine does, where somebody brought it.
+    pub execute: Option<&'a dyn Execute>,
     statistics: Vec<(&'static str, u64)>,
 }
 
@@ -76,7 +80,17 @@ impl<'a> Context<'a> {
         Context {
             evaluators,
             has_kernel,
+            execute: None,
             statistics: Vec::new(),
+        }
+    }
+
+    /// The same with what evaluates graphs.
+    #[must_use]
+    pub fn with_execute(self, execute: &'a dyn Execute) -> Self {
+        Context {
+            execute: Some(execute),
+            ..self
         }
     }
 
