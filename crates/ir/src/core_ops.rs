@@ -5,7 +5,8 @@ use smallvec::smallvec;
 use crate::attr::{AttrKind, Attrs};
 use crate::dim::Dim;
 use crate::op::{
-    AttrSpec, Infer, Op, OpRegistry, Operand, Purity, RegisterError, TypeError, Types, numbers,
+    AttrDefault, AttrSpec, Infer, Op, OpRegistry, Operand, Purity, RegisterError, TypeError, Types,
+    numbers,
 };
 use crate::types::TensorType;
 
@@ -56,7 +57,8 @@ impl Op for Input {
                 "coefficient",
                 AttrKind::Bool,
                 "Whether the evaluator gives it.",
-            ),
+            )
+            .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }
@@ -127,7 +129,8 @@ impl Op for Constant {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dtype", AttrKind::DType, "The element type."),
             AttrSpec::required("value", AttrKind::Number, "A number, or a list of them."),
-            AttrSpec::optional("dims", AttrKind::Dims, "The shape; a scalar without it."),
+            AttrSpec::optional("dims", AttrKind::Dims, "The shape; a scalar without it.")
+                .or(AttrDefault::NoDims),
         ];
         SPECS
     }
@@ -182,7 +185,8 @@ impl Op for Custom {
                 "results",
                 AttrKind::Int,
                 "How many results it has; 1 by default.",
-            ),
+            )
+            .or(AttrDefault::Int(1)),
         ];
         SPECS
     }

@@ -86,6 +86,11 @@ entity!(
     "op"
 );
 
+impl Value {
+    /// An index that no value of a graph has.
+    pub(crate) const LAST: Value = Value(u32::MAX);
+}
+
 /// Where a node of an assembly is: on one of its devices, or in the memory of their host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Device(NonZeroU32);

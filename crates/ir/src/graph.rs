@@ -315,6 +315,18 @@ impl Graph {
         live
     }
 
+    /// Gives room back that the arena has for many more nodes than there are.
+    pub(crate) fn shrink(&mut self) {
+        fn shrink<T>(list: &mut Vec<T>) {
+            if list.len() < list.capacity() / 8 * 7 {
+                list.shrink_to_fit();
+            }
+        }
+        shrink(&mut self.nodes);
+        shrink(&mut self.values);
+        shrink(&mut self.operands);
+    }
+
     /// Bytes held by the arena, interners apart.
     pub fn arena_bytes(&self) -> usize {
         self.nodes.len() * size_of::<NodeData>()

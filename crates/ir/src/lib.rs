@@ -34,6 +34,7 @@ mod dim;
 mod entity;
 mod graph;
 mod intern;
+mod known;
 mod op;
 mod plan;
 mod provenance;
@@ -53,9 +54,9 @@ pub use entity::{AttrsId, Data, Device, Model, Node, OpId, ProvenanceId, State, 
 pub use graph::{Graph, Output, OutputKey};
 pub use intern::Interner;
 pub use op::{
-    Arity, AttrSpec, Cost, Exactness, Expand, Gradient, GradientError, Infer, Op, OpRegistry,
-    Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs, check_operands,
-    normalize_axis, numbers,
+    Arity, AttrDefault, AttrSpec, Cost, Exactness, Expand, Gradient, GradientError, Infer, Op,
+    OpRegistry, Operand, Purity, RegisterError, TypeError, Types, broadcast, check_attrs,
+    check_operands, normalize_axis, numbers,
 };
 pub use plan::{
     ContentHash, Contents, EVAL, Initial, Interface, ModelEntry, Plan, STEP, StateEntry, StateKind,

@@ -73,6 +73,44 @@ pub struct AttrSpec {
     pub required: bool,
     /// What it means, with units and the default where it may be left out.
     pub doc: &'static str,
+    /// The value that leaving it out stands for, where that is one value.
+    pub default: Option<AttrDefault>,
+}
+
+/// The value that leaving an attribute out stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum AttrDefault {
+    /// A truth value.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float of these bits; an integer of the same number is the same value.
+    Float(f64),
+    /// A text.
+    Str(&'static str),
+    /// A list of integers of any length, each of them this one.
+    Each(i64),
+    /// No dims: a scalar.
+    NoDims,
+    /// The value of another attribute.
+    As(&'static str),
+}
+
+impl AttrDefault {
+    /// Whether a value, one of these attributes, is the one that leaving it out stands for.
+    pub fn is(&self, value: &Attr, attrs: &Attrs) -> bool {
+        match (self, value) {
+            (AttrDefault::Bool(a), Attr::Bool(b)) => a == b,
+            (AttrDefault::Int(a), Attr::Int(b)) => a == b,
+            (AttrDefault::Float(a), Attr::Float(b)) => a.to_bits() == b.to_bits(),
+            (AttrDefault::Float(a), Attr::Int(b)) => a.to_bits() == (*b as f64).to_bits(),
+            (AttrDefault::Str(a), Attr::Str(b)) => **a == **b,
+            (AttrDefault::Each(a), Attr::Ints(b)) => b.iter().all(|b| a == b),
+            (AttrDefault::NoDims, Attr::Dims(b)) => b.is_empty(),
+            (AttrDefault::As(other), value) => attrs.get(other) == Some(value),
+            _ => false,
+        }
+    }
 }
 
 impl AttrSpec {
@@ -83,6 +121,7 @@ impl AttrSpec {
             kind,
             required: true,
             doc,
+            default: None,
         }
     }
 
@@ -93,6 +132,16 @@ impl AttrSpec {
             kind,
             required: false,
             doc,
+            default: None,
+        }
+    }
+
+    /// The same, left out standing for this value.
+    #[must_use]
+    pub const fn or(self, default: AttrDefault) -> AttrSpec {
+        AttrSpec {
+            default: Some(default),
+            ..self
         }
     }
 }

@@ -73,7 +73,8 @@ pub struct Origin {
 /// The interned provenance sets of a graph.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
-    paths: Interner<Arc<str>>,
+    /// Shared by the graphs that a graph is rewritten to.
+    paths: Arc<Interner<Arc<str>>>,
     origins: Vec<Origin>,
     ends: Vec<u32>,
     table: HashTable<u32>,
@@ -82,7 +83,19 @@ pub struct Provenance {
 impl Provenance {
     /// Interns a path.
     pub fn intern_path(&mut self, path: &str) -> u32 {
-        self.paths.intern(path.into()) as u32
+        let index = match self.paths.find(path) {
+            Some(index) => index,
+            None => Arc::make_mut(&mut self.paths).intern(path.into()),
+        };
+        index as u32
+    }
+
+    /// The same paths, and no sets.
+    pub(crate) fn without_sets(&self) -> Provenance {
+        Provenance {
+            paths: self.paths.clone(),
+            ..Provenance::default()
+        }
     }
 
     /// The path of an origin.
@@ -117,6 +130,16 @@ impl Provenance {
     /// Whether there are no sets.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// The one set of one origin, if it was interned before.
+    pub(crate) fn find_single(&self, model: Model, path: &str, role: Role) -> Option<ProvenanceId> {
+        let path = self.paths.find(path)? as u32;
+        let set: &[Origin] = &[Origin { model, path, role }];
+        let hash = FxBuildHasher.hash_one(set);
+        let at = |i: &u32| &self.origins[Self::range(&self.ends, *i as usize)] == set;
+        let found = self.table.find(hash, at)?;
+        Some(ProvenanceId::new(*found as usize))
     }
 
     /// Interns a set that is sorted and free of duplicates.

@@ -9,37 +9,39 @@ use smallvec::SmallVec;
 
 use crate::attr::Attrs;
 use crate::builder::{BuildError, Context, GraphBuilder, Values};
-use crate::entity::{Device, Node, TypeId, Value};
+use crate::entity::{Device, Node, ProvenanceId, Value};
 use crate::graph::{Graph, OutputKey};
 use crate::op::{Expand, Gradient, GradientError};
 use crate::types::TensorType;
 
 /// Emits a new graph from an old one.
+///
+/// As long as the old nodes are copied as they stand, the new graph is the beginning of the old one
+/// and nothing is written down: a pass that finds nothing to do pays for looking alone.
 pub struct Rewriter<'a> {
     old: &'a Graph,
-    b: GraphBuilder,
-    /// For every old value, the new one that stands for it.
-    map: Vec<Option<Value>>,
+    /// The new graph, once it is anything else than the first nodes of the old one.
+    b: Option<GraphBuilder>,
+    /// How many of the old nodes, and of their values, the new graph began with.
+    same: (usize, usize),
+    /// For every old value, the new one that stands for it; empty before there is a builder.
+    map: Vec<Value>,
     /// (new node, old node) pairs whose provenance is to be united at the end, all at once, since
     /// one node may come to stand for thousands.
     united: Vec<(Node, Node)>,
 }
 
+/// What nothing stands for yet; no graph has so many values.
+const NONE: Value = Value::LAST;
+
 impl<'a> Rewriter<'a> {
     /// A rewriter of a graph into one of the same ops, types and attributes.
     pub fn new(old: &'a Graph) -> Self {
-        let mut graph = Graph::empty(old.registry.clone());
-        graph.attrs = old.attrs.clone();
-        graph.types = old.types.clone();
-        graph.provenance = old.provenance.clone();
-        graph.nodes.reserve(old.nodes.len());
-        graph.values.reserve(old.values.len());
-        graph.operands.reserve(old.operands.len());
-        let b = GraphBuilder::over(graph);
         Rewriter {
             old,
-            b,
-            map: vec![None; old.values.len()],
+            b: None,
+            same: (0, 0),
+            map: Vec::new(),
             united: Vec::new(),
         }
     }
@@ -49,19 +51,60 @@ impl<'a> Rewriter<'a> {
         self.old
     }
 
+    /// The new graph so far. Of what [`get`](Self::get) gave, it knows node, attributes and type.
+    pub fn graph(&self) -> &Graph {
+        self.b.as_ref().map_or(self.old, GraphBuilder::graph)
+    }
+
     /// The builder of the new graph, marked with what was set last.
     pub fn builder(&mut self) -> &mut GraphBuilder {
-        &mut self.b
+        if self.b.is_none() {
+            self.begin();
+        }
+        self.b.as_mut().expect("it was just made")
+    }
+
+    /// Writes the new graph so far down: the first nodes of the old one.
+    fn begin(&mut self) {
+        let (old, (nodes, values)) = (self.old, self.same);
+        let operands = old.nodes[..nodes]
+            .last()
+            .map_or(0, |n| n.operands as usize + usize::from(n.operand_count));
+        self.map = Vec::with_capacity(old.values.len());
+        self.map.extend((0..values).map(Value::new));
+        self.map.resize(old.values.len(), NONE);
+        let graph = Graph {
+            registry: old.registry.clone(),
+            nodes: begun(&old.nodes, nodes),
+            values: begun(&old.values, values),
+            operands: begun(&old.operands, operands),
+            attrs: old.attrs.clone(),
+            types: old.types.clone(),
+            provenance: old.provenance.clone(),
+            outputs: Vec::new(),
+        };
+        let last = nodes.saturating_sub(1);
+        self.b = Some(match old.nodes.get(last) {
+            Some(last) => GraphBuilder::marked(
+                graph,
+                Context {
+                    provenance: last.provenance,
+                    device: last.device,
+                },
+            ),
+            None => GraphBuilder::over(graph),
+        });
     }
 
     /// Marks what is emitted next as coming from where an old node comes from.
     pub fn at(&mut self, node: Node) -> &mut GraphBuilder {
-        let provenance = self.old.provenance_id(node);
-        self.b.set_context(Context {
-            provenance,
+        let context = Context {
+            provenance: self.old.provenance_id(node),
             device: self.old.device(node),
-        });
-        &mut self.b
+        };
+        let b = self.builder();
+        b.set_context(context);
+        b
     }
 
     /// The new value that stands for an old one.
@@ -69,12 +112,16 @@ impl<'a> Rewriter<'a> {
     /// # Panics
     /// If its node was not rewritten yet: a pass must go in the old graph's order.
     pub fn get(&self, value: Value) -> Value {
-        self.map[value.index()].expect("operands are rewritten before their users")
+        self.try_get(value)
+            .expect("operands are rewritten before their users")
     }
 
     /// The new value that stands for an old one, if one does.
     pub fn try_get(&self, value: Value) -> Option<Value> {
-        self.map[value.index()]
+        if self.b.is_none() {
+            return (value.index() < self.same.1).then_some(value);
+        }
+        Some(self.map[value.index()]).filter(|new| *new != NONE)
     }
 
     /// The new operands of an old node.
@@ -88,15 +135,25 @@ impl<'a> Rewriter<'a> {
 
     /// Copies a node, its operands replaced by what stands for them.
     pub fn copy(&mut self, node: Node) -> Values {
-        let operands = self.operands(node);
-        let types: SmallVec<[TypeId; 2]> = self
-            .old
-            .results(node)
-            .map(|v| self.old.type_id(v))
-            .collect();
+        let count = self.old.result_count(node);
+        if self.b.is_none() && node.index() == self.same.0 {
+            self.same.0 += 1;
+            self.same.1 += count;
+            return self.old.results(node).collect();
+        }
         self.at(node);
-        let attrs = self.old.attrs_id(node);
-        let values = self.b.push(self.old.op_id(node), attrs, &operands, &types);
+        let b = self.b.as_mut().expect("the mark was set in it");
+        let data = self.old.nodes[node.index()];
+        let (operands, map) = (self.old.operands(node), &self.map);
+        let values = b.push_same(
+            &data,
+            operands.iter().map(|v| {
+                let new = map[v.index()];
+                assert!(new != NONE, "operands are rewritten before their users");
+                new
+            }),
+            self.old.results(node).map(|v| self.old.type_id(v)),
+        );
         self.map_results(node, &values);
         values
     }
@@ -119,8 +176,9 @@ impl<'a> Rewriter<'a> {
     }
 
     fn map_results(&mut self, node: Node, values: &[Value]) {
+        self.builder();
         for (old, new) in self.old.results(node).zip(values) {
-            self.map[old.index()] = Some(*new);
+            self.map[old.index()] = *new;
         }
     }
 
@@ -156,7 +214,7 @@ impl<'a> Rewriter<'a> {
             )));
         }
         for (old, new) in self.old.results(node).zip(values) {
-            let (a, b) = (self.old.ty(old), self.b.ty(*new));
+            let (a, b) = (self.old.ty(old), self.graph().ty(*new));
             if a.meet(b).is_none() {
                 return Err(invalid(format!(
                     "a result of type {a} cannot be replaced by {b}"
@@ -165,7 +223,7 @@ impl<'a> Rewriter<'a> {
         }
         self.map_results(node, values);
         for value in values {
-            let def = self.b.graph().def(*value);
+            let def = self.graph().def(*value);
             if self.united.last() != Some(&(def, node)) {
                 self.united.push((def, node));
             }
@@ -230,75 +288,86 @@ impl<'a> Rewriter<'a> {
         let operands = self.operands(node);
         let results: Values = self.old.results(node).map(|v| self.get(v)).collect();
         let mut given = vec![None; operands.len()];
+        let old = self.old;
         let mut cx = Gradient {
-            b: &mut self.b,
-            attrs: self.old.attrs(node),
+            b: self.builder(),
+            attrs: old.attrs(node),
             operands: &operands,
             results: &results,
             arrived,
             wanted,
             given: &mut given,
         };
-        self.old.op(node).gradient(&mut cx)?;
+        old.op(node).gradient(&mut cx)?;
         Ok(given)
     }
 
     /// Puts a node of the new graph on a device.
     pub fn set_device(&mut self, node: Node, device: Option<Device>) {
-        self.b.set_device(node, device);
+        self.builder().set_device(node, device);
     }
 
     /// Copies the old graph's outputs, each to what stands for its value.
     pub fn copy_outputs(&mut self) {
         for output in self.old.outputs() {
             let value = self.get(output.value);
-            self.b.output(output.key.clone(), value);
+            self.builder().output(output.key.clone(), value);
         }
     }
 
     /// Names an output of the new graph.
     pub fn output(&mut self, key: OutputKey, value: Value) {
-        self.b.output(key, value);
+        self.builder().output(key, value);
     }
 
     /// The new graph, provenance united.
     pub fn finish(mut self) -> Graph {
+        self.builder();
+        let mut graph = self.b.take().expect("it was just made").finish();
         let mut pairs = std::mem::take(&mut self.united);
-        pairs.sort_unstable();
-        pairs.dedup();
-        for group in pairs.chunk_by(|a, b| a.0 == b.0) {
-            let node = group[0].0;
-            let own = self.b.graph().provenance_id(node);
-            let old = self.old;
-            let sets = group.iter().map(|(_, n)| old.provenance_id(*n));
-            let united = self.b.provenance_mut().unite(sets.chain([own]));
-            self.b.set_provenance(node, united);
-        }
-        let mut graph = self.b.finish();
-        // Interned sets that no node carries any more would otherwise pile up from pass to pass.
         if !pairs.is_empty() {
-            graph.provenance = Arc::new(compact_provenance(&mut graph));
+            pairs.sort_unstable();
+            pairs.dedup();
+            unite(&mut graph, self.old, &pairs);
         }
+        graph.shrink();
         graph
     }
 }
 
-fn compact_provenance(graph: &mut Graph) -> crate::Provenance {
-    let mut fresh = crate::Provenance::default();
-    let mut map: Vec<Option<crate::entity::ProvenanceId>> = vec![None; graph.provenance.len()];
-    let mut set = Vec::new();
-    for node in &mut graph.nodes {
-        let slot = &mut map[node.provenance.index()];
-        let id = *slot.get_or_insert_with(|| {
-            set.clear();
-            for origin in graph.provenance.set(node.provenance) {
-                let path = fresh.intern_path(graph.provenance.path(origin.path));
-                set.push(crate::Origin { path, ..*origin });
-            }
-            set.sort_unstable();
-            fresh.intern_sorted(&set)
-        });
-        node.provenance = id;
+/// The first items of a list, with room for as many as the list has.
+fn begun<T: Copy>(list: &[T], count: usize) -> Vec<T> {
+    let mut new = Vec::with_capacity(list.len());
+    new.extend_from_slice(&list[..count]);
+    new
+}
+
+/// Adds to the provenance of new nodes that of old ones, and drops sets that no node carries any
+/// more, which would otherwise pile up from pass to pass.
+fn unite(graph: &mut Graph, old: &Graph, mut pairs: &[(Node, Node)]) {
+    let sets = graph.provenance.clone();
+    let mut fresh = sets.without_sets();
+    let mut map: Vec<Option<ProvenanceId>> = vec![None; sets.len()];
+    let mut all = Vec::new();
+    for (index, data) in graph.nodes.iter_mut().enumerate() {
+        let more = pairs.partition_point(|(new, _)| new.index() <= index);
+        let (mine, rest) = pairs.split_at(more);
+        pairs = rest;
+        if mine.is_empty() {
+            let id = map[data.provenance.index()];
+            let id = id.unwrap_or_else(|| fresh.intern_sorted(sets.set(data.provenance)));
+            map[data.provenance.index()] = Some(id);
+            data.provenance = id;
+            continue;
+        }
+        all.clear();
+        all.extend_from_slice(sets.set(data.provenance));
+        for (_, from) in mine {
+            all.extend_from_slice(sets.set(old.provenance_id(*from)));
+        }
+        all.sort_unstable();
+        all.dedup();
+        data.provenance = fresh.intern_sorted(&all);
     }
-    fresh
+    graph.provenance = Arc::new(fresh);
 }

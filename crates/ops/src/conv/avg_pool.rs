@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, BuildError, Gradient, GradientError, Infer, Op, Operand, TensorType,
-    TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, BuildError, Gradient, GradientError, Infer, Op, Operand,
+    TensorType, TypeError, Types,
 };
 
 use super::window::{CEIL_MODE, DIMS, KERNEL, PADDING, POOL_STRIDE, Pool, agree_all, image_dims};
@@ -13,7 +13,8 @@ const COUNT_INCLUDE_PAD: AttrSpec = AttrSpec::optional(
     "count_include_pad",
     AttrKind::Bool,
     "Whether padding counts in the mean; by default it does.",
-);
+)
+.or(AttrDefault::Bool(true));
 
 /// The op `avg_pool2d`.
 pub(super) struct AvgPool2d;

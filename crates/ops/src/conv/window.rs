@@ -1,6 +1,6 @@
 //! How a window slides: its attributes and the sizes that come of them.
 
-use syncarp_ir::{AttrKind, AttrSpec, Attrs, Dim, Infer, Shape, TypeError};
+use syncarp_ir::{AttrDefault, AttrKind, AttrSpec, Attrs, Dim, Infer, Shape, TypeError};
 
 /// Attributes are kept below this, so that no sum or product of a few of them overflows.
 const LIMIT: i64 = 1 << 30;
@@ -9,35 +9,41 @@ pub(super) const STRIDE: AttrSpec = AttrSpec::optional(
     "stride",
     AttrKind::Ints,
     "The steps between windows along each axis; 1 by default.",
-);
+)
+.or(AttrDefault::Each(1));
 pub(super) const PADDING: AttrSpec = AttrSpec::optional(
     "padding",
     AttrKind::Ints,
     "The elements added on either side of each axis; 0 by default.",
-);
+)
+.or(AttrDefault::Each(0));
 pub(super) const DILATION: AttrSpec = AttrSpec::optional(
     "dilation",
     AttrKind::Ints,
     "The distances between the elements of a window along each axis; 1 by default.",
-);
+)
+.or(AttrDefault::Each(1));
 pub(super) const GROUPS: AttrSpec = AttrSpec::optional(
     "groups",
     AttrKind::Int,
     "The number of groups of channels that do not meet; 1 by default.",
-);
+)
+.or(AttrDefault::Int(1));
 pub(super) const KERNEL: AttrSpec =
     AttrSpec::required("kernel", AttrKind::Ints, "The window's height and width.");
 pub(super) const POOL_STRIDE: AttrSpec = AttrSpec::optional(
     "stride",
     AttrKind::Ints,
     "The steps between windows along each axis; by default the window itself.",
-);
+)
+.or(AttrDefault::As("kernel"));
 pub(super) const CEIL_MODE: AttrSpec = AttrSpec::optional(
     "ceil_mode",
     AttrKind::Bool,
     "Whether a last window may reach over the far edge, unless it would begin beyond the image; \
      by default not.",
-);
+)
+.or(AttrDefault::Bool(false));
 pub(super) const DIMS: AttrSpec =
     AttrSpec::required("dims", AttrKind::Dims, "The dims of the forward op's `x`.");
 

@@ -3,8 +3,9 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Expand, Gradient, GradientError, GraphBuilder, Infer,
-    Op, OpRegistry, Operand, RegisterError, TensorType, TypeError, Types, Value, Values,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Expand, Gradient, GradientError,
+    GraphBuilder, Infer, Op, OpRegistry, Operand, RegisterError, TensorType, TypeError, Types,
+    Value, Values,
 };
 
 use crate::emit::Emit;
@@ -15,7 +16,8 @@ pub(super) const APPROXIMATE: AttrSpec = AttrSpec::optional(
     "approximate",
     AttrKind::Str,
     "\"none\" (the default) for the error function, \"tanh\" for the approximation by `tanh`.",
-);
+)
+.or(AttrDefault::Str("none"));
 
 /// The square root of two by pi.
 const ROOT: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;

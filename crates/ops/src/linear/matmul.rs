@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Dim, Gradient, GradientError, GraphBuilder, Infer, Op,
-    Operand, Shape, TensorType, TypeError, Types, Value, broadcast,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Dim, Gradient, GradientError, GraphBuilder,
+    Infer, Op, Operand, Shape, TensorType, TypeError, Types, Value, broadcast,
 };
 
 use crate::emit::Emit;
@@ -79,12 +79,14 @@ impl Op for MatMul {
                     "transpose_a",
                     AttrKind::Bool,
                     "Whether the last two dims of a are swapped; false by default.",
-                ),
+                )
+                .or(AttrDefault::Bool(false)),
                 AttrSpec::optional(
                     "transpose_b",
                     AttrKind::Bool,
                     "Whether the last two dims of b are swapped; false by default.",
-                ),
+                )
+                .or(AttrDefault::Bool(false)),
             ]
         }
     }

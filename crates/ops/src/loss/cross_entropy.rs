@@ -2,7 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TensorType, TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TensorType,
+    TypeError, Types,
 };
 
 use super::classes;
@@ -13,7 +14,8 @@ const SMOOTHING: AttrSpec = AttrSpec::optional(
     "label_smoothing",
     AttrKind::Float,
     "The share of each target's weight that is spread over all classes, 0 to 1; 0 by default.",
-);
+)
+.or(AttrDefault::Float(0.0));
 
 fn check_smoothing(cx: &Infer<'_>) -> Result<(), TypeError> {
     match cx.attrs.float("label_smoothing") {

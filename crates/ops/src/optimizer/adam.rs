@@ -1,7 +1,9 @@
 //! The op `adam`.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use super::update;
 use crate::expect::work;
@@ -54,7 +56,8 @@ impl Op for Adam {
                 AttrKind::Bool,
                 "Whether weight decay shrinks the parameter (AdamW) rather than joining the \
                  gradient; false by default.",
-            )]
+            )
+            .or(AttrDefault::Bool(false))]
         }
     }
 

@@ -1,7 +1,9 @@
 //! The ops `sgd` and `sgd_momentum`.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use super::update;
 use crate::expect::work;
@@ -83,7 +85,8 @@ impl Op for SgdMomentum {
                 "nesterov",
                 AttrKind::Bool,
                 "Whether the step looks ahead along the momentum; false by default.",
-            )]
+            )
+            .or(AttrDefault::Bool(false))]
         }
     }
 

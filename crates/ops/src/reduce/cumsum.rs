@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Gradient, GradientError, Infer, Op, Operand, TypeError, Types,
 };
 
 use crate::emit::Emit;
@@ -36,7 +36,8 @@ impl Op for Cumsum {
                 "reverse",
                 AttrKind::Bool,
                 "Whether to sum from the end; not by default.",
-            ),
+            )
+            .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }

@@ -9,8 +9,8 @@ mod sum_squares;
 mod var;
 
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Dim, GraphBuilder, Infer, OpRegistry, RegisterError,
-    Shape, TypeError, Value,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Dim, GraphBuilder, Infer, OpRegistry,
+    RegisterError, Shape, TypeError, Value,
 };
 
 use crate::emit::Emit;
@@ -36,7 +36,8 @@ const KEEP: AttrSpec = AttrSpec::optional(
     "keep",
     AttrKind::Bool,
     "Whether reduced axes stay with size 1; by default they go.",
-);
+)
+.or(AttrDefault::Bool(false));
 
 /// For each dim, whether it is reduced.
 fn reduced_dims(attrs: &Attrs, rank: usize) -> Result<Vec<bool>, TypeError> {

@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Attrs, BuildError, Expand, Infer, Op, Operand, TensorType, TypeError,
-    Types, Value, Values,
+    AttrDefault, AttrKind, AttrSpec, Attrs, BuildError, Expand, Infer, Op, Operand, TensorType,
+    TypeError, Types, Value, Values,
 };
 
 use super::{AXES, KEEP, count, reduced_shape};
@@ -31,7 +31,8 @@ impl Op for Var {
             "correction",
             AttrKind::Int,
             "What the count is lessened by; 1 by default, the unbiased estimate.",
-        );
+        )
+        .or(AttrDefault::Int(1));
         const { &[AXES, KEEP, CORRECTION] }
     }
 

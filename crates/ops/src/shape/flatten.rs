@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, BuildError, Expand, Infer, Op, Operand, Shape, TensorType, TypeError,
-    Types, Values, normalize_axis,
+    AttrDefault, AttrKind, AttrSpec, BuildError, Expand, Infer, Op, Operand, Shape, TensorType,
+    TypeError, Types, Values, normalize_axis,
 };
 
 use crate::infer::product;
@@ -29,12 +29,14 @@ impl Op for Flatten {
 
     fn attributes(&self) -> &'static [AttrSpec] {
         const SPECS: &[AttrSpec] = &[
-            AttrSpec::optional("start", AttrKind::Int, "The first dim; 0 by default."),
+            AttrSpec::optional("start", AttrKind::Int, "The first dim; 0 by default.")
+                .or(AttrDefault::Int(0)),
             AttrSpec::optional(
                 "end",
                 AttrKind::Int,
                 "The last dim; -1 by default, the last one.",
-            ),
+            )
+            .or(AttrDefault::Int(-1)),
         ];
         SPECS
     }

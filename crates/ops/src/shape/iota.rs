@@ -1,7 +1,9 @@
 //! Counting along an axis.
 
 use smallvec::smallvec;
-use syncarp_ir::{AttrKind, AttrSpec, DType, Infer, Op, Operand, TensorType, TypeError, Types};
+use syncarp_ir::{
+    AttrDefault, AttrKind, AttrSpec, DType, Infer, Op, Operand, TensorType, TypeError, Types,
+};
 
 use crate::infer::dims_attr;
 
@@ -30,7 +32,8 @@ impl Op for Iota {
                 "axis",
                 AttrKind::Int,
                 "The axis to count along; 0 by default.",
-            ),
+            )
+            .or(AttrDefault::Int(0)),
         ];
         SPECS
     }

@@ -2,8 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, Dim, Gradient, GradientError, Infer, Op, Operand, Shape, TensorType,
-    TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, Dim, Gradient, GradientError, Infer, Op, Operand, Shape,
+    TensorType, TypeError, Types,
 };
 
 use crate::emit::Emit;
@@ -29,7 +29,8 @@ const STEP: AttrSpec = AttrSpec::optional(
     "step",
     AttrKind::Int,
     "The distance of places taken; 1 by default.",
-);
+)
+.or(AttrDefault::Int(1));
 
 /// The shape of a slice of `dims`.
 fn sliced(cx: &Infer<'_>, dims: &[Dim]) -> Result<Shape, TypeError> {
