@@ -12,6 +12,7 @@ use crate::builder::{BuildError, Context, GraphBuilder, Values};
 use crate::entity::{Device, Node, ProvenanceId, Value};
 use crate::graph::{Graph, OutputKey};
 use crate::op::{Expand, Gradient, GradientError};
+use crate::provenance::Origin;
 use crate::types::TensorType;
 
 /// Emits a new graph from an old one.
@@ -346,28 +347,30 @@ fn begun<T: Copy>(list: &[T], count: usize) -> Vec<T> {
 /// more, which would otherwise pile up from pass to pass.
 fn unite(graph: &mut Graph, old: &Graph, mut pairs: &[(Node, Node)]) {
     let sets = graph.provenance.clone();
-    let mut fresh = sets.without_sets();
+    let mut fresh = sets.without_sets(graph.nodes.len().min(sets.len()));
     let mut map: Vec<Option<ProvenanceId>> = vec![None; sets.len()];
-    let mut all = Vec::new();
+    let mut all: Vec<Origin> = Vec::new();
     for (index, data) in graph.nodes.iter_mut().enumerate() {
-        let more = pairs.partition_point(|(new, _)| new.index() <= index);
-        let (mine, rest) = pairs.split_at(more);
-        pairs = rest;
-        if mine.is_empty() {
-            let id = map[data.provenance.index()];
-            let id = id.unwrap_or_else(|| fresh.intern_sorted(sets.set(data.provenance)));
-            map[data.provenance.index()] = Some(id);
-            data.provenance = id;
-            continue;
-        }
         all.clear();
-        all.extend_from_slice(sets.set(data.provenance));
-        for (_, from) in mine {
-            all.extend_from_slice(sets.set(old.provenance_id(*from)));
+        while let Some(((new, from), rest)) = pairs.split_first()
+            && new.index() == index
+        {
+            pairs = rest;
+            if old.provenance_id(*from) != data.provenance {
+                all.extend_from_slice(sets.set(old.provenance_id(*from)));
+            }
         }
-        all.sort_unstable();
-        all.dedup();
-        data.provenance = fresh.intern_sorted(&all);
+        let own = sets.set(data.provenance);
+        let adds = all.iter().any(|origin| own.binary_search(origin).is_err());
+        data.provenance = if adds {
+            all.extend_from_slice(own);
+            all.sort_unstable();
+            all.dedup();
+            // More than one origin, since one is added to another.
+            fresh.intern_sorted(&all)
+        } else {
+            *map[data.provenance.index()].get_or_insert_with(|| fresh.take(own))
+        };
     }
     graph.provenance = Arc::new(fresh);
 }
