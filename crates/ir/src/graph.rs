@@ -211,6 +211,16 @@ impl Graph {
         self.values[value.index()].ty
     }
 
+    /// The type of an id.
+    pub(crate) fn type_of(&self, id: TypeId) -> &TensorType {
+        self.types.at(id.index())
+    }
+
+    /// The attributes of an id.
+    pub(crate) fn attrs_of(&self, id: AttrsId) -> &Attrs {
+        self.attrs.at(id.index())
+    }
+
     /// All distinct types, indexed by [`TypeId`].
     pub fn types(&self) -> &[TensorType] {
         self.types.items()

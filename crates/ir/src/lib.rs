@@ -66,6 +66,6 @@ pub use provenance::{Origin, Provenance, Role};
 pub use rewrite::Rewriter;
 pub use spell::nearest;
 pub use stream::{Distribution, StreamKey};
-pub use text::{parse, print};
+pub use text::{parse, print, write};
 pub use types::{DType, Shape, TensorType};
 pub use verify::{Verified, Violation, Violations, verify};

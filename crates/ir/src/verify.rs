@@ -23,10 +23,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::attr::Attr;
 use crate::core_ops::{INPUT, STATE};
-use crate::entity::{Model, Node, State};
+use crate::entity::{Model, Node, OpId, ProvenanceId, State, TypeId};
 use crate::graph::{Graph, OutputKey};
+use crate::known::{Known, Signature};
 use crate::op::{Infer, check_attrs, check_operands};
 use crate::plan::{Plan, StateKind};
 use crate::types::TensorType;
@@ -170,6 +173,8 @@ fn verify_nodes(plan: &Plan, graph: &Graph, report: Report<'_>) {
         .nodes()
         .next()
         .is_some_and(|n| graph.device(n).is_some());
+    let sources = (graph.registry.find(STATE), graph.registry.find(INPUT));
+    let mut known = Known::default();
     for node in graph.nodes() {
         let mut fail = |invariant, message: String| {
             report(
@@ -186,18 +191,18 @@ fn verify_nodes(plan: &Plan, graph: &Graph, report: Report<'_>) {
             fail(1, "uses a value before it is defined".to_owned());
             continue;
         }
-        verify_types(graph, node, &mut fail);
+        verify_types(graph, node, &mut known, &mut fail);
         if graph.device(node).is_some() != placed {
             fail(12, "some nodes are on a device and some are not".to_owned());
         }
-        verify_source(plan, graph, node, &mut fail);
+        verify_source(plan, graph, node, sources, &mut fail);
     }
-    let sets = graph
-        .nodes()
-        .map(|n| graph.provenance_id(n))
-        .collect::<BTreeSet<_>>();
-    for set in sets {
-        for origin in graph.provenance().set(set) {
+    let mut carried = vec![false; graph.provenance().len()];
+    for node in graph.nodes() {
+        carried[graph.provenance_id(node).index()] = true;
+    }
+    for (set, _) in carried.into_iter().enumerate().filter(|(_, c)| *c) {
+        for origin in graph.provenance().set(ProvenanceId::new(set)) {
             if origin.model.index() >= plan.models.len() {
                 report(
                     None,
@@ -209,7 +214,28 @@ fn verify_nodes(plan: &Plan, graph: &Graph, report: Report<'_>) {
     }
 }
 
-fn verify_types(graph: &Graph, node: Node, fail: &mut dyn FnMut(u8, String)) {
+fn verify_types(graph: &Graph, node: Node, known: &mut Known, fail: &mut dyn FnMut(u8, String)) {
+    let results: SmallVec<[TypeId; 2]> = graph.results(node).map(|v| graph.type_id(v)).collect();
+    let signature = Signature {
+        op: graph.op_id(node),
+        attrs: graph.attrs_id(node),
+        operands: graph.operands(node),
+        stated: Some(&results),
+    };
+    if known.find(graph, &signature).is_some() {
+        return;
+    }
+    let mut right = true;
+    check_types(graph, node, &mut |invariant, message| {
+        right = false;
+        fail(invariant, message);
+    });
+    if right {
+        known.remember(graph, &signature, node);
+    }
+}
+
+fn check_types(graph: &Graph, node: Node, fail: &mut dyn FnMut(u8, String)) {
     let op = graph.op(node);
     if let Err(error) = check_operands(op, graph.operands(node).len()) {
         return fail(2, error.message);
@@ -245,7 +271,13 @@ fn verify_types(graph: &Graph, node: Node, fail: &mut dyn FnMut(u8, String)) {
     }
 }
 
-fn verify_source(plan: &Plan, graph: &Graph, node: Node, fail: &mut dyn FnMut(u8, String)) {
+fn verify_source(
+    plan: &Plan,
+    graph: &Graph,
+    node: Node,
+    (state_op, input_op): (Option<OpId>, Option<OpId>),
+    fail: &mut dyn FnMut(u8, String),
+) {
     let attrs = graph.attrs(node);
     for (name, value) in attrs.iter() {
         match value {
@@ -264,34 +296,25 @@ fn verify_source(plan: &Plan, graph: &Graph, node: Node, fail: &mut dyn FnMut(u8
             _ => {}
         }
     }
-    match graph.op_name(node) {
-        STATE => {
-            let entry = attrs.state("of").and_then(|s| plan.states.get(s.index()));
-            let Some(entry) = entry else { return };
-            let ty = graph.ty(graph.result(node, 0));
-            if *ty != entry.ty {
-                fail(5, format!("is {ty}, but the state is {}", entry.ty));
-            }
-            if entry
-                .owner
-                .is_some_and(|owner| !graph.models(node).any(|m| m == owner))
-            {
-                fail(
-                    13,
-                    "its owner is not among the models it stands for".to_owned(),
-                );
-            }
+    let op = Some(graph.op_id(node));
+    if op == state_op {
+        let entry = attrs.state("of").and_then(|s| plan.states.get(s.index()));
+        let Some(entry) = entry else { return };
+        let ty = graph.ty(graph.result(node, 0));
+        if *ty != entry.ty {
+            fail(5, format!("is {ty}, but the state is {}", entry.ty));
         }
-        INPUT => {
-            let model = attrs.model("model");
-            if model.is_some_and(|model| !graph.models(node).any(|m| m == model)) {
-                fail(
-                    13,
-                    "its model is not among the models it stands for".to_owned(),
-                );
-            }
+        let owner = entry.owner;
+        if owner.is_some_and(|owner| !graph.models(node).any(|m| m == owner)) {
+            let message = "its owner is not among the models it stands for";
+            fail(13, message.to_owned());
         }
-        _ => {}
+    } else if op == input_op {
+        let model = attrs.model("model");
+        if model.is_some_and(|model| !graph.models(node).any(|m| m == model)) {
+            let message = "its model is not among the models it stands for";
+            fail(13, message.to_owned());
+        }
     }
 }
 
@@ -352,10 +375,11 @@ fn verify_outputs(plan: &Plan, graph: &Graph, report: Report<'_>) {
 }
 
 fn owners(plan: &Plan, graph: &Graph) -> Vec<Owner> {
+    let state_op = graph.registry.find(STATE);
     let mut owners = vec![Owner::Nobody; graph.len()];
     for node in graph.nodes() {
         let mut owner = Owner::Nobody;
-        if graph.op_name(node) == STATE {
+        if Some(graph.op_id(node)) == state_op {
             let state = graph.attrs(node).state("of");
             let entry = state.and_then(|s| plan.states.get(s.index()));
             owner = entry

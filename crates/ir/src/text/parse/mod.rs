@@ -4,6 +4,8 @@ mod attrs;
 mod cursor;
 mod dims;
 mod graph;
+mod names;
+mod recent;
 
 use std::ops::Range;
 use std::sync::Arc;
