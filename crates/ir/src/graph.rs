@@ -112,6 +112,7 @@ impl Graph {
     }
 
     /// The number of nodes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -122,6 +123,7 @@ impl Graph {
     }
 
     /// The number of values.
+    #[inline]
     pub fn value_count(&self) -> usize {
         self.values.len()
     }
@@ -137,11 +139,13 @@ impl Graph {
     }
 
     /// A node's op.
+    #[inline]
     pub fn op(&self, node: Node) -> &dyn Op {
         self.registry.op(self.op_id(node))
     }
 
     /// A node's op as an id.
+    #[inline]
     pub fn op_id(&self, node: Node) -> OpId {
         self.nodes[node.index()].op
     }
@@ -152,27 +156,32 @@ impl Graph {
     }
 
     /// A node's attributes.
+    #[inline]
     pub fn attrs(&self, node: Node) -> &Attrs {
         self.attrs.at(self.attrs_id(node).index())
     }
 
     /// A node's attributes as an id: equal ids, equal attributes, within one graph.
+    #[inline]
     pub fn attrs_id(&self, node: Node) -> AttrsId {
         self.nodes[node.index()].attrs
     }
 
     /// A node's operands in order.
+    #[inline]
     pub fn operands(&self, node: Node) -> &[Value] {
         let data = &self.nodes[node.index()];
         &self.operands[data.operands as usize..][..data.operand_count as usize]
     }
 
     /// The number of a node's results.
+    #[inline]
     pub fn result_count(&self, node: Node) -> usize {
         self.nodes[node.index()].result_count as usize
     }
 
     /// A node's results in order.
+    #[inline]
     pub fn results(&self, node: Node) -> impl ExactSizeIterator<Item = Value> + use<> {
         let data = self.nodes[node.index()];
         let first = data.results as usize;
@@ -192,6 +201,7 @@ impl Graph {
     }
 
     /// The node that defines a value.
+    #[inline]
     pub fn def(&self, value: Value) -> Node {
         self.values[value.index()].def
     }
@@ -202,21 +212,25 @@ impl Graph {
     }
 
     /// A value's type.
+    #[inline]
     pub fn ty(&self, value: Value) -> &TensorType {
         self.types.at(self.type_id(value).index())
     }
 
     /// A value's type as an id: equal ids, equal types, within one graph.
+    #[inline]
     pub fn type_id(&self, value: Value) -> TypeId {
         self.values[value.index()].ty
     }
 
     /// The type of an id.
+    #[inline]
     pub(crate) fn type_of(&self, id: TypeId) -> &TensorType {
         self.types.at(id.index())
     }
 
     /// The attributes of an id.
+    #[inline]
     pub(crate) fn attrs_of(&self, id: AttrsId) -> &Attrs {
         self.attrs.at(id.index())
     }
@@ -232,11 +246,13 @@ impl Graph {
     }
 
     /// A node's device, once placed.
+    #[inline]
     pub fn device(&self, node: Node) -> Option<Device> {
         self.nodes[node.index()].device
     }
 
     /// A node's provenance set.
+    #[inline]
     pub fn provenance_id(&self, node: Node) -> ProvenanceId {
         self.nodes[node.index()].provenance
     }

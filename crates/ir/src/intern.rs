@@ -53,6 +53,7 @@ impl<T: Hash + Eq> Interner<T> {
     }
 
     /// The item at an index that this table handed out.
+    #[inline]
     pub fn at(&self, index: usize) -> &T {
         &self.items[index]
     }

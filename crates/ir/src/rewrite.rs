@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::attr::Attrs;
 use crate::builder::{BuildError, Context, GraphBuilder, Values};
-use crate::entity::{Device, Node, ProvenanceId, Value};
+use crate::entity::{Device, Node, OpId, ProvenanceId, TypeId, Value};
 use crate::graph::{Graph, OutputKey};
 use crate::op::{Expand, Gradient, GradientError};
 use crate::provenance::Origin;
@@ -48,16 +48,19 @@ impl<'a> Rewriter<'a> {
     }
 
     /// The graph that is being rewritten.
+    #[inline]
     pub fn old(&self) -> &'a Graph {
         self.old
     }
 
     /// The new graph so far. Of what [`get`](Self::get) gave, it knows node, attributes and type.
+    #[inline]
     pub fn graph(&self) -> &Graph {
         self.b.as_ref().map_or(self.old, GraphBuilder::graph)
     }
 
     /// The builder of the new graph, marked with what was set last.
+    #[inline]
     pub fn builder(&mut self) -> &mut GraphBuilder {
         if self.b.is_none() {
             self.begin();
@@ -112,12 +115,14 @@ impl<'a> Rewriter<'a> {
     ///
     /// # Panics
     /// If its node was not rewritten yet: a pass must go in the old graph's order.
+    #[inline]
     pub fn get(&self, value: Value) -> Value {
         self.try_get(value)
             .expect("operands are rewritten before their users")
     }
 
     /// The new value that stands for an old one, if one does.
+    #[inline]
     pub fn try_get(&self, value: Value) -> Option<Value> {
         if self.b.is_none() {
             return (value.index() < self.same.1).then_some(value);
@@ -165,13 +170,25 @@ impl<'a> Rewriter<'a> {
     /// Where they do not.
     pub fn copy_with(&mut self, node: Node, attrs: Attrs) -> Result<Values, BuildError> {
         let operands = self.operands(node);
-        let stated: Vec<TensorType> = self
-            .old
-            .results(node)
-            .map(|v| self.old.ty(v).clone())
-            .collect();
-        let op = self.old.op_id(node);
-        let values = self.at(node).emit_id(op, &operands, attrs, Some(&stated))?;
+        self.respell(node, self.old.op_id(node), &operands, attrs)
+    }
+
+    /// Emits another op in the place of a node, with results of the same types.
+    ///
+    /// # Errors
+    /// Where that does not type.
+    pub fn respell(
+        &mut self,
+        node: Node,
+        op: OpId,
+        operands: &[Value],
+        attrs: Attrs,
+    ) -> Result<Values, BuildError> {
+        let old = self.old;
+        let types: SmallVec<[TypeId; 2]> = old.results(node).map(|v| old.type_id(v)).collect();
+        let b = self.at(node);
+        let attrs = b.intern_attrs(attrs);
+        let values = b.emit_interned(op, attrs, operands, Some(&types))?;
         self.map_results(node, &values);
         Ok(values)
     }
@@ -325,10 +342,8 @@ impl<'a> Rewriter<'a> {
     pub fn finish(mut self) -> Graph {
         self.builder();
         let mut graph = self.b.take().expect("it was just made").finish();
-        let mut pairs = std::mem::take(&mut self.united);
+        let pairs = std::mem::take(&mut self.united);
         if !pairs.is_empty() {
-            pairs.sort_unstable();
-            pairs.dedup();
             unite(&mut graph, self.old, &pairs);
         }
         graph.shrink();
@@ -345,17 +360,23 @@ fn begun<T: Copy>(list: &[T], count: usize) -> Vec<T> {
 
 /// Adds to the provenance of new nodes that of old ones, and drops sets that no node carries any
 /// more, which would otherwise pile up from pass to pass.
-fn unite(graph: &mut Graph, old: &Graph, mut pairs: &[(Node, Node)]) {
+fn unite(graph: &mut Graph, old: &Graph, pairs: &[(Node, Node)]) {
+    // For every new node its last pair, and for every pair the one before it, plus one.
+    let mut last = vec![0u32; graph.nodes.len()];
+    let mut before = Vec::with_capacity(pairs.len());
+    for (pair, (new, _)) in (1..).zip(pairs) {
+        before.push(std::mem::replace(&mut last[new.index()], pair));
+    }
     let sets = graph.provenance.clone();
     let mut fresh = sets.without_sets(graph.nodes.len().min(sets.len()));
     let mut map: Vec<Option<ProvenanceId>> = vec![None; sets.len()];
     let mut all: Vec<Origin> = Vec::new();
     for (index, data) in graph.nodes.iter_mut().enumerate() {
         all.clear();
-        while let Some(((new, from), rest)) = pairs.split_first()
-            && new.index() == index
-        {
-            pairs = rest;
+        let mut pair = last[index] as usize;
+        while pair > 0 {
+            let from = &pairs[pair - 1].1;
+            pair = before[pair - 1] as usize;
             if old.provenance_id(*from) != data.provenance {
                 all.extend_from_slice(sets.set(old.provenance_id(*from)));
             }

@@ -129,11 +129,8 @@ impl<'w, 'g> Walk<'w, 'g> {
             }
         }
         if rewritten {
-            let stated: SmallVec<[_; 2]> = old.results(node).map(|v| old.ty(v).clone()).collect();
             let attrs = now.attrs.unwrap_or_else(|| old.attrs(node).clone());
-            let b = self.rw.at(node);
-            let values = b.emit_id(now.op, &now.operands, attrs, Some(&stated))?;
-            self.rw.stand_for(node, &values);
+            let values = self.rw.respell(node, now.op, &now.operands, attrs)?;
             self.emitted(node, &values);
         }
         Ok(rewritten)

@@ -87,7 +87,7 @@ fn share(
     let opaque = |op: &dyn Op| op.purity() == Purity::Opaque;
     let opaque: Vec<bool> = graph.registry().iter().map(|(_, op)| opaque(op)).collect();
     let mut rw = Rewriter::new(graph);
-    let mut table: HashTable<Entry> = HashTable::new();
+    let mut table: HashTable<Entry> = HashTable::with_capacity(graph.len());
     let mut shared = 0;
     for node in graph.nodes() {
         let (op, attrs, device) = (graph.op_id(node), graph.attrs_id(node), graph.device(node));
