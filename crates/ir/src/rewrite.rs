@@ -395,3 +395,73 @@ fn unite(graph: &mut Graph, old: &Graph, pairs: &[(Node, Node)]) {
     }
     graph.provenance = Arc::new(fresh);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::Model;
+    use crate::op::OpRegistry;
+    use crate::types::DType;
+
+    /// Two constants of each number, and an op of all of them.
+    fn graph() -> Graph {
+        let mut b = GraphBuilder::new(Arc::new(OpRegistry::new()));
+        let mut all = Vec::new();
+        for number in [1.0, 1.0, 2.0, 2.0] {
+            let path = format!("c{}", all.len());
+            b.set_origin(Model::new(0), &path, crate::Role::Forward);
+            all.push(b.constant(DType::F32, number).unwrap());
+        }
+        let attrs = Attrs::new().with("op", "sum");
+        let sum = b.emit1(crate::core_ops::CUSTOM, &all, attrs).unwrap();
+        b.output(OutputKey::Loss(Model::new(0)), sum);
+        b.finish()
+    }
+
+    #[test]
+    fn as_long_as_nodes_are_copied_nothing_is_written() {
+        let old = graph();
+        let mut rw = Rewriter::new(&old);
+        for node in old.nodes() {
+            let values = rw.copy(node);
+            assert!(values.iter().copied().eq(old.results(node)));
+            assert!(std::ptr::eq(rw.graph(), &old));
+        }
+        rw.copy_outputs();
+        assert!(rw.finish() == old);
+    }
+
+    #[test]
+    fn what_was_copied_is_the_beginning_of_the_new_graph() {
+        let old = graph();
+        let mut rw = Rewriter::new(&old);
+        let nodes: Vec<Node> = old.nodes().collect();
+        let first = rw.copy(nodes[0])[0];
+        assert_eq!(rw.try_get(old.result(nodes[1], 0)), None);
+        rw.replace(nodes[1], &[first]).unwrap();
+        let third = rw.copy(nodes[2])[0];
+        rw.replace(nodes[3], &[third]).unwrap();
+        rw.copy(nodes[4]);
+        rw.copy_outputs();
+        let new = rw.finish();
+        assert_eq!(new.len(), 3);
+        let sum = new.nodes().last().unwrap();
+        let operands: Vec<usize> = new.operands(sum).iter().map(|v| v.index()).collect();
+        assert_eq!(operands, [0, 0, 1, 1]);
+        let paths = |node: Node| -> Vec<&str> {
+            let set = new.provenance().set(new.provenance_id(node)).iter();
+            set.map(|o| &**new.provenance().path(o.path)).collect()
+        };
+        assert_eq!(paths(Node::new(0)), ["c0", "c1"]);
+        assert_eq!(paths(Node::new(1)), ["c2", "c3"]);
+        assert_eq!(paths(sum), ["c3"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "before their users")]
+    fn an_order_of_its_own_is_a_bug() {
+        let old = graph();
+        let mut rw = Rewriter::new(&old);
+        rw.copy(old.nodes().last().unwrap());
+    }
+}

@@ -50,3 +50,40 @@ fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     attention::register(registry)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::{AttrDefault, AttrKind};
+
+    #[test]
+    fn defaults_are_of_their_attributes_kinds() {
+        let mut seen = 0;
+        for (_, op) in super::standard().iter() {
+            for spec in op.attributes() {
+                let Some(default) = spec.default else {
+                    continue;
+                };
+                seen += 1;
+                let name = format!("{} {}", op.name(), spec.name);
+                assert!(!spec.required, "{name}");
+                let kind = match default {
+                    AttrDefault::Bool(_) => AttrKind::Bool,
+                    AttrDefault::Int(_) => AttrKind::Int,
+                    AttrDefault::Float(_) => AttrKind::Float,
+                    AttrDefault::Str(_) => AttrKind::Str,
+                    AttrDefault::Each(_) => AttrKind::Ints,
+                    AttrDefault::NoDims => AttrKind::Dims,
+                    AttrDefault::As(other) => {
+                        let mut specs = op.attributes().iter();
+                        specs
+                            .find(|s| s.name == other)
+                            .expect("it names another")
+                            .kind
+                    }
+                };
+                assert_eq!(spec.kind, kind, "{name}");
+            }
+        }
+        assert!(seen > 20, "{seen}");
+    }
+}
