@@ -282,7 +282,11 @@ impl GraphBuilder {
         graph
             .values
             .extend(types.map(|ty| ValueData { ty, def: node }));
-        (first..first + count).map(Value::new).collect()
+        let mut values = Values::new();
+        for index in first..first + count {
+            values.push(Value::new(index));
+        }
+        values
     }
 
     pub(crate) fn set_device(&mut self, node: Node, device: Option<Device>) {

@@ -1,10 +1,9 @@
 //! Nodes that were typed before: a node with the op, attributes and operand types of an earlier one
 //! has its result types, so that inference runs once for what recurs in every layer and model.
 
-use std::hash::BuildHasher;
+use std::hash::{Hash, Hasher};
 
-use rustc_hash::FxBuildHasher;
-use smallvec::SmallVec;
+use rustc_hash::FxHasher;
 
 use crate::entity::{AttrsId, Node, OpId, TypeId, Value};
 use crate::graph::Graph;
@@ -30,10 +29,12 @@ pub(crate) struct Known {
 
 impl Signature<'_> {
     fn slot(&self, graph: &Graph) -> usize {
-        let types = self.operands.iter().map(|v| graph.type_id(*v));
-        let types: SmallVec<[TypeId; 8]> = types.collect();
-        let hash = FxBuildHasher.hash_one((self.op, self.attrs, &types[..]));
-        let upper = (hash >> 32) as usize % SLOTS;
+        let mut hasher = FxHasher::default();
+        (self.op, self.attrs).hash(&mut hasher);
+        for value in self.operands {
+            graph.type_id(*value).hash(&mut hasher);
+        }
+        let upper = (hasher.finish() >> 32) as usize % SLOTS;
         upper * 2 + usize::from(self.stated.is_some())
     }
 

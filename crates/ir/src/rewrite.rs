@@ -132,11 +132,11 @@ impl<'a> Rewriter<'a> {
 
     /// The new operands of an old node.
     pub fn operands(&self, node: Node) -> SmallVec<[Value; 4]> {
-        self.old
-            .operands(node)
-            .iter()
-            .map(|v| self.get(*v))
-            .collect()
+        let mut operands = SmallVec::new();
+        for value in self.old.operands(node) {
+            operands.push(self.get(*value));
+        }
+        operands
     }
 
     /// Copies a node, its operands replaced by what stands for them.
@@ -145,7 +145,7 @@ impl<'a> Rewriter<'a> {
         if self.b.is_none() && node.index() == self.same.0 {
             self.same.0 += 1;
             self.same.1 += count;
-            return self.old.results(node).collect();
+            return few(self.old.results(node));
         }
         self.at(node);
         let b = self.b.as_mut().expect("the mark was set in it");
@@ -351,6 +351,13 @@ impl<'a> Rewriter<'a> {
     }
 }
 
+/// Values, of which there is mostly one.
+fn few(values: impl Iterator<Item = Value>) -> Values {
+    let mut few = Values::new();
+    values.for_each(|value| few.push(value));
+    few
+}
+
 /// The first items of a list, with room for as many as the list has.
 fn begun<T: Copy>(list: &[T], count: usize) -> Vec<T> {
     let mut new = Vec::with_capacity(list.len());
@@ -369,7 +376,8 @@ fn unite(graph: &mut Graph, old: &Graph, pairs: &[(Node, Node)]) {
     }
     let sets = graph.provenance.clone();
     let mut fresh = sets.without_sets(graph.nodes.len().min(sets.len()));
-    let mut map: Vec<Option<ProvenanceId>> = vec![None; sets.len()];
+    // For every set its new id plus one.
+    let mut map: Vec<u32> = vec![0; sets.len()];
     let mut all: Vec<Origin> = Vec::new();
     for (index, data) in graph.nodes.iter_mut().enumerate() {
         all.clear();
@@ -390,7 +398,11 @@ fn unite(graph: &mut Graph, old: &Graph, pairs: &[(Node, Node)]) {
             // More than one origin, since one is added to another.
             fresh.intern_sorted(&all)
         } else {
-            *map[data.provenance.index()].get_or_insert_with(|| fresh.take(own))
+            let known = &mut map[data.provenance.index()];
+            if *known == 0 {
+                *known = fresh.take(own).index() as u32 + 1;
+            }
+            ProvenanceId::new(*known as usize - 1)
         };
     }
     graph.provenance = Arc::new(fresh);
