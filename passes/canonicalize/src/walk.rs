@@ -89,8 +89,10 @@ impl<'w, 'g> Walk<'w, 'g> {
             op: old.op_id(node),
             operands: self.rw.operands(node),
             attrs: None,
-            types: old.results(node).map(|v| old.type_id(v)).collect(),
+            types: SmallVec::new(),
         };
+        old.results(node)
+            .for_each(|v| now.types.push(old.type_id(v)));
         let mut rewritten = false;
         for _ in 0..ROUNDS {
             let Some((rule, become_)) = self.find(node, &now) else {
