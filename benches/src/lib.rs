@@ -1,7 +1,10 @@
 //! Workloads for the benches.
 
+mod blocks;
 pub mod family;
 pub mod measure;
+
+pub use blocks::blocks;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Laws: what holds of every plan and every pass.
 
+mod canonical;
 mod generate;
 mod passes;
 mod text;
@@ -17,6 +18,7 @@ fn ops() -> Arc<OpRegistry> {
 
 fn pass_registry() -> PassRegistry {
     let mut registry = PassRegistry::new();
+    syncarp_pass_canonicalize::register(&mut registry).unwrap();
     syncarp_pass_cse::register(&mut registry).unwrap();
     syncarp_pass_dce::register(&mut registry).unwrap();
     syncarp_pass_decompose::register(&mut registry).unwrap();

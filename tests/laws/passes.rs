@@ -40,7 +40,15 @@ proptest! {
     #[test]
     fn passes_keep_interfaces_and_numbers(family in families()) {
         let before = family.plan();
-        for pipeline in ["dedup-input", "cse", "dce", "dedup-input,cse,dce", "cse,dedup-input,cse"] {
+        let pipelines = [
+            "dedup-input",
+            "canonicalize",
+            "cse",
+            "dce",
+            "dedup-input,canonicalize,cse,dce",
+            "cse,dedup-input,cse",
+        ];
+        for pipeline in pipelines {
             let mut after = before.clone();
             run(pipeline, &mut after);
             prop_assert_eq!(before.interface(), after.interface());

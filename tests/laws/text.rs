@@ -56,6 +56,52 @@ proptest! {
 }
 
 #[test]
+fn a_text_in_pieces_is_the_text() {
+    let mut text = String::from("syncarp 1\nmodel m0 \"a\" {}\ngraph \"eval\" {\n");
+    text += "  v0 = input {model=m0, name=\"x\", dtype=f32, dims=dims[n]} @m0\n";
+    for i in 1..5_000 {
+        text += &format!("  v{i} = relu v{} @m0 \"{}\"\n", i - 1, i % 7);
+    }
+    let plan = plan(&format!("{text}  result m0 \"y\" = v4999\n}}\n"));
+    let mut pieces = Vec::new();
+    syncarp_ir::write(&plan, &mut pieces).unwrap();
+    assert!(pieces.len() > 100_000, "several pieces");
+    assert_eq!(String::from_utf8(pieces).unwrap(), print(&plan));
+}
+
+#[test]
+fn a_piece_of_text_means_the_same_wherever_it_stands() {
+    // Strings and comments may hold what ends a piece, and names may be anything.
+    let text = plan(
+        r#"syncarp 1
+        model m0 "a" {}
+        graph "eval" {
+          a = input {model=m0, name="}", dtype=f32, dims=dims[n, 4]} : f32[n, 4] @m0
+          b = input {model=m0, name="}", dtype=f32, dims=dims[n, 4]} : f32[n, ; ]
+            4] @m0
+          v7 = flatten a {start=1 ; }
+          } : f32[n, 4]
+          v3 = flatten b {start=1 ; }
+          } : f32[n, 4]
+          c = flatten b {start=1} : f32[n, 4]
+          d = add v7, v3
+          e = add c, d
+          result m0 "y" = e
+        }"#,
+    );
+    assert!(verify(&text).is_empty());
+    let graph = text.graph("eval").unwrap();
+    let operands: Vec<Vec<usize>> = graph
+        .nodes()
+        .map(|n| graph.operands(n).iter().map(|v| v.index()).collect())
+        .collect();
+    assert_eq!(operands[5..], [vec![2, 3], vec![4, 5]]);
+    for node in graph.nodes().skip(2).take(3) {
+        assert_eq!(graph.attrs(node).int("start"), Some(1));
+    }
+}
+
+#[test]
 fn a_person_may_write_less() {
     let short = plan(
         r#"syncarp 1

@@ -15,6 +15,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("ops", &["ir"]),
     ("evaluator", &["ir"]),
     ("pass", &["evaluator", "ir"]),
+    ("pass-canonicalize", &["ir", "pass"]),
     ("pass-cse", &["ir", "pass"]),
     ("pass-dce", &["ir", "pass"]),
     ("pass-decompose", &["ir", "pass"]),

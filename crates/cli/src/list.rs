@@ -20,7 +20,7 @@ pub(crate) fn passes(args: &ListArgs) -> Result<Outcome, Failure> {
     for info in registries.passes.iter() {
         let doc = &info.doc;
         text += &format!("{}  [{}, {}]\n", doc.name, doc.stage, doc.exactness);
-        text += &format!("    {}\n", doc.doc);
+        text += &format!("    {}\n", doc.doc.replace('\n', "\n    "));
         for (name, meaning) in doc.options {
             text += &format!("    {name}: {meaning}\n");
         }

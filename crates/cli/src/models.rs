@@ -8,13 +8,11 @@ use std::sync::Arc;
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry};
 use syncarp_frontend::nni::{self, ModelFile};
 use syncarp_frontend::{FrontendError, LayerRegistry, load_text, save_weights};
-use syncarp_ir::{
-    BuildError, Graph, Initial, OutputKey, Plan, Rewriter, StateKind, TensorType, print,
-};
+use syncarp_ir::{BuildError, Graph, Initial, OutputKey, Plan, Rewriter, StateKind, TensorType};
 use syncarp_logical::{Submission, project};
 use syncarp_standard::Registries;
 
-use crate::output::write_atomically;
+use crate::output::write_atomically_by;
 use crate::report::Failure;
 use crate::shapes::Shapes;
 
@@ -179,5 +177,6 @@ pub(crate) fn save(plan: &Plan, path: &Path) -> Result<(), Failure> {
             }
         }
     }
-    write_atomically(path, print(plan).as_bytes()).map_err(|cause| Failure::file(path, &cause))
+    write_atomically_by(path, |file| syncarp_ir::write(plan, file))
+        .map_err(|cause| Failure::file(path, &cause))
 }

@@ -7,7 +7,7 @@ use syncarp_pass::{Context, Manager, PipelineError};
 
 use crate::args::OptArgs;
 use crate::models::{default_evaluator, load, save};
-use crate::output::print;
+use crate::output::print_pieces;
 use crate::report::{Failure, Outcome, check_pipeline, pipeline_mistake};
 use crate::shapes::Shapes;
 use syncarp_standard::Registries;
@@ -31,7 +31,7 @@ pub(crate) fn opt(args: &OptArgs) -> Result<Outcome, Failure> {
     manager.run(&mut plan, &mut cx, &mut ()).map_err(failed)?;
     match &args.output {
         Some(out) => save(&plan, out)?,
-        None => print(&syncarp_ir::print(&plan))?,
+        None => print_pieces(|out| syncarp_ir::write(&plan, out))?,
     }
     Ok(Outcome::Done)
 }

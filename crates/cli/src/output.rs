@@ -16,12 +16,27 @@ pub(crate) fn models(count: usize) -> String {
 /// # Errors
 /// [`Failure::ClosedOutput`] where nobody reads it any more, or what the operating system says.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_pieces(|out| out.write_all(text.as_bytes()))
+}
+
+/// Writes what comes in pieces to standard output.
+///
+/// # Errors
+/// As [`print()`].
+pub(crate) fn print_pieces(
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| match error.kind() {
+    let written = write(&mut out).and_then(|()| out.flush());
+    written.map_err(closed)
+}
+
+/// Standard output that cannot be written to.
+fn closed(error: std::io::Error) -> Failure {
+    match error.kind() {
         ErrorKind::BrokenPipe => Failure::ClosedOutput,
         _ => Failure::work(format!("standard output: {error}")),
-    })
+    }
 }
 
 /// Writes a JSON value to standard output.
@@ -38,11 +53,22 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
 /// # Errors
 /// What the operating system says.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    write_atomically_by(path, |file| file.write_all(content))
+}
+
+/// Writes a file whole or not at all, as [`write_atomically`] does, in pieces.
+///
+/// # Errors
+/// What the operating system or the writer says.
+pub(crate) fn write_atomically_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(content))
+        .and_then(|mut file| write(&mut file))
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // What is half written helps nobody; that it cannot be removed either is no further news.

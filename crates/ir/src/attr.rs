@@ -241,6 +241,15 @@ impl Attrs {
         self.entries.iter().map(|(n, v)| (&**n, v))
     }
 
+    /// The same without those for which this does not hold.
+    #[must_use]
+    pub fn filtered(&self, mut keep: impl FnMut(&str, &Attr) -> bool) -> Self {
+        let kept = self.entries.iter().filter(|(n, v)| keep(n, v));
+        Attrs {
+            entries: kept.cloned().collect(),
+        }
+    }
+
     /// The same with every value replaced.
     #[must_use]
     pub fn map(&self, mut f: impl FnMut(&Attr) -> Attr) -> Self {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::attr::{Attr, Attrs};
 use crate::entity::{AttrsId, Device, Model, Node, OpId, ProvenanceId, TypeId, Value};
 use crate::graph::{Graph, NodeData, Output, OutputKey, ValueData};
+use crate::known::{Known, Signature};
 use crate::op::{Infer, Types};
 use crate::provenance::{Provenance, Role};
 use crate::registry::{OpRegistry, check_attrs, check_operands};
@@ -48,6 +49,7 @@ pub struct Context {
 pub struct GraphBuilder {
     graph: Graph,
     context: Context,
+    known: Known,
 }
 
 impl GraphBuilder {
@@ -58,14 +60,22 @@ impl GraphBuilder {
 
     /// A builder that goes on with a graph.
     pub fn over(mut graph: Graph) -> Self {
-        let provenance = Arc::make_mut(&mut graph.provenance);
-        let provenance = provenance.single(Model::new(0), "", Role::Forward);
+        let origin = (Model::new(0), "", Role::Forward);
+        let provenance = graph.provenance.find_single(origin.0, origin.1, origin.2);
+        let provenance = provenance.unwrap_or_else(|| {
+            Arc::make_mut(&mut graph.provenance).single(origin.0, origin.1, origin.2)
+        });
+        let device = None;
+        Self::marked(graph, Context { provenance, device })
+    }
+
+    /// A builder that goes on with a graph, its nodes marked so until told otherwise.
+    pub(crate) fn marked(graph: Graph, context: Context) -> Self {
+        let known = Known::default();
         GraphBuilder {
             graph,
-            context: Context {
-                provenance,
-                device: None,
-            },
+            context,
+            known,
         }
     }
 
@@ -159,28 +169,59 @@ impl GraphBuilder {
         attrs: Attrs,
         stated: Option<&[TensorType]>,
     ) -> Result<Values, BuildError> {
-        let types = self.check(op, operands, &attrs, stated)?;
-        let ids: SmallVec<[TypeId; 2]> = types.into_iter().map(|t| self.intern_type(t)).collect();
         let attrs = self.intern_attrs(attrs);
-        Ok(self.push(op, attrs, operands, &ids))
+        let stated: Option<SmallVec<[TypeId; 2]>> =
+            stated.map(|types| types.iter().map(|t| self.intern_type(t.clone())).collect());
+        self.emit_interned(op, attrs, operands, stated.as_deref())
+    }
+
+    /// Emits a node of interned parts.
+    ///
+    /// # Errors
+    /// Where the node does not type.
+    pub(crate) fn emit_interned(
+        &mut self,
+        op: OpId,
+        attrs: AttrsId,
+        operands: &[Value],
+        stated: Option<&[TypeId]>,
+    ) -> Result<Values, BuildError> {
+        let signature = Signature {
+            op,
+            attrs,
+            operands,
+            stated,
+        };
+        let graph = &self.graph;
+        if let Some(twin) = self.known.find(graph, &signature) {
+            let types: SmallVec<[TypeId; 2]> =
+                graph.results(twin).map(|v| graph.type_id(v)).collect();
+            return Ok(self.push(op, attrs, operands, &types));
+        }
+        let types = self.check(op, operands, attrs, stated)?;
+        let types: SmallVec<[TypeId; 2]> = types.into_iter().map(|t| self.intern_type(t)).collect();
+        let node = Node::new(self.graph.len());
+        let values = self.push(op, attrs, operands, &types);
+        self.known.remember(&self.graph, &signature, node);
+        Ok(values)
     }
 
     fn check(
         &self,
         op: OpId,
         operands: &[Value],
-        attrs: &Attrs,
-        stated: Option<&[TensorType]>,
+        attrs: AttrsId,
+        stated: Option<&[TypeId]>,
     ) -> Result<Types, BuildError> {
-        let op = self.graph.registry.op(op);
+        let graph = &self.graph;
+        let (op, attrs) = (graph.registry.op(op), graph.attrs.at(attrs.index()));
         let invalid = |message: String| BuildError::Invalid {
             op: op.name().to_owned(),
             message,
         };
         check_operands(op, operands.len()).map_err(|e| invalid(e.message))?;
         check_attrs(op, attrs).map_err(|e| invalid(e.message))?;
-        let types: SmallVec<[&TensorType; 4]> =
-            operands.iter().map(|v| self.graph.ty(*v)).collect();
+        let types: SmallVec<[&TensorType; 4]> = operands.iter().map(|v| graph.ty(*v)).collect();
         let cx = Infer {
             operands: &types,
             attrs,
@@ -192,6 +233,7 @@ impl GraphBuilder {
                 return Err(invalid(format!("has {want} results, {got} are written")));
             }
             for (inferred, stated) in inferred.iter_mut().zip(stated) {
+                let stated = graph.types.at(stated.index());
                 *inferred = inferred.meet(stated).ok_or_else(|| {
                     invalid(format!("the result is {inferred}, but {stated} is written"))
                 })?;
@@ -208,28 +250,44 @@ impl GraphBuilder {
         operands: &[Value],
         types: &[TypeId],
     ) -> Values {
-        let graph = &mut self.graph;
-        let node = Node::new(graph.nodes.len());
-        let first = graph.values.len();
-        graph.nodes.push(NodeData {
+        let data = NodeData {
             op,
             attrs,
             provenance: self.context.provenance,
-            operands: u32::try_from(graph.operands.len()).expect("a graph has under 2^32 edges"),
-            results: u32::try_from(first).expect("a graph has under 2^32 values"),
+            operands: 0,
+            results: 0,
             operand_count: u16::try_from(operands.len()).expect("a node has under 2^16 operands"),
             result_count: u16::try_from(types.len()).expect("a node has under 2^16 results"),
             device: self.context.device,
-        });
-        graph.operands.extend_from_slice(operands);
-        graph
-            .values
-            .extend(types.iter().map(|ty| ValueData { ty: *ty, def: node }));
-        (first..first + types.len()).map(Value::new).collect()
+        };
+        self.push_same(&data, operands.iter().copied(), types.iter().copied())
     }
 
-    pub(crate) fn set_provenance(&mut self, node: Node, provenance: ProvenanceId) {
-        self.graph.nodes[node.index()].provenance = provenance;
+    /// Appends a node like another, with other operands, as many, and results of these types.
+    pub(crate) fn push_same(
+        &mut self,
+        like: &NodeData,
+        operands: impl ExactSizeIterator<Item = Value>,
+        types: impl ExactSizeIterator<Item = TypeId>,
+    ) -> Values {
+        let graph = &mut self.graph;
+        let node = Node::new(graph.nodes.len());
+        let first = graph.values.len();
+        let count = types.len();
+        graph.nodes.push(NodeData {
+            operands: u32::try_from(graph.operands.len()).expect("a graph has under 2^32 edges"),
+            results: u32::try_from(first).expect("a graph has under 2^32 values"),
+            ..*like
+        });
+        graph.operands.extend(operands);
+        graph
+            .values
+            .extend(types.map(|ty| ValueData { ty, def: node }));
+        let mut values = Values::new();
+        for index in first..first + count {
+            values.push(Value::new(index));
+        }
+        values
     }
 
     pub(crate) fn set_device(&mut self, node: Node, device: Option<Device>) {

@@ -139,11 +139,7 @@ impl Op for Constant {
         const SPECS: &[AttrSpec] = &[
             AttrSpec::required("dtype", AttrKind::DType, "The element type."),
             AttrSpec::required("value", AttrKind::Number, "A number, or a list of them."),
-            AttrSpec::optional(
-                "dims",
-                AttrKind::Dims,
-                "The shape; that of a scalar where left out.",
-            ),
+            AttrSpec::optional("dims", AttrKind::Dims, "The shape.").or(AttrDefault::NoDims),
         ];
         SPECS
     }

@@ -13,11 +13,13 @@ macro_rules! entity {
             ///
             /// # Panics
             /// If the index does not fit 32 bits; no graph of ours is that large.
+            #[inline]
             pub fn new(index: usize) -> Self {
                 $name(u32::try_from(index).expect("an entity index fits 32 bits"))
             }
 
             /// Its place in the table that it indexes.
+            #[inline]
             pub fn index(self) -> usize {
                 self.0 as usize
             }
@@ -85,6 +87,11 @@ entity!(
     OpId,
     "op"
 );
+
+impl Value {
+    /// An index that no value of a graph has.
+    pub(crate) const LAST: Value = Value(u32::MAX);
+}
 
 /// Where a node of an assembly is: on one of its devices, or in the memory of their host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -113,6 +113,7 @@ impl Graph {
     }
 
     /// The number of nodes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -123,6 +124,7 @@ impl Graph {
     }
 
     /// The number of values.
+    #[inline]
     pub fn value_count(&self) -> usize {
         self.values.len()
     }
@@ -138,11 +140,13 @@ impl Graph {
     }
 
     /// A node's op.
+    #[inline]
     pub fn op(&self, node: Node) -> &dyn Op {
         self.registry.op(self.op_id(node))
     }
 
     /// A node's op as an id.
+    #[inline]
     pub fn op_id(&self, node: Node) -> OpId {
         self.nodes[node.index()].op
     }
@@ -153,27 +157,32 @@ impl Graph {
     }
 
     /// A node's attributes.
+    #[inline]
     pub fn attrs(&self, node: Node) -> &Attrs {
         self.attrs.at(self.attrs_id(node).index())
     }
 
     /// A node's attributes as an id: equal ids, equal attributes, within one graph.
+    #[inline]
     pub fn attrs_id(&self, node: Node) -> AttrsId {
         self.nodes[node.index()].attrs
     }
 
     /// A node's operands in order.
+    #[inline]
     pub fn operands(&self, node: Node) -> &[Value] {
         let data = &self.nodes[node.index()];
         &self.operands[data.operands as usize..][..data.operand_count as usize]
     }
 
     /// The number of a node's results.
+    #[inline]
     pub fn result_count(&self, node: Node) -> usize {
         self.nodes[node.index()].result_count as usize
     }
 
     /// A node's results in order.
+    #[inline]
     pub fn results(&self, node: Node) -> impl ExactSizeIterator<Item = Value> + use<> {
         let data = self.nodes[node.index()];
         let first = data.results as usize;
@@ -193,6 +202,7 @@ impl Graph {
     }
 
     /// The node that defines a value.
+    #[inline]
     pub fn def(&self, value: Value) -> Node {
         self.values[value.index()].def
     }
@@ -203,13 +213,27 @@ impl Graph {
     }
 
     /// A value's type.
+    #[inline]
     pub fn ty(&self, value: Value) -> &TensorType {
         self.types.at(self.type_id(value).index())
     }
 
     /// A value's type as an id: equal ids, equal types, within one graph.
+    #[inline]
     pub fn type_id(&self, value: Value) -> TypeId {
         self.values[value.index()].ty
+    }
+
+    /// The type of an id.
+    #[inline]
+    pub(crate) fn type_of(&self, id: TypeId) -> &TensorType {
+        self.types.at(id.index())
+    }
+
+    /// The attributes of an id.
+    #[inline]
+    pub(crate) fn attrs_of(&self, id: AttrsId) -> &Attrs {
+        self.attrs.at(id.index())
     }
 
     /// All distinct types, indexed by [`TypeId`].
@@ -223,11 +247,13 @@ impl Graph {
     }
 
     /// A node's device, once placed.
+    #[inline]
     pub fn device(&self, node: Node) -> Option<Device> {
         self.nodes[node.index()].device
     }
 
     /// A node's provenance set.
+    #[inline]
     pub fn provenance_id(&self, node: Node) -> ProvenanceId {
         self.nodes[node.index()].provenance
     }
@@ -313,6 +339,18 @@ impl Graph {
             }
         }
         live
+    }
+
+    /// Gives room back that the arena has for many more nodes than there are.
+    pub(crate) fn shrink(&mut self) {
+        fn shrink<T>(list: &mut Vec<T>) {
+            if list.len() < list.capacity() / 8 * 7 {
+                list.shrink_to_fit();
+            }
+        }
+        shrink(&mut self.nodes);
+        shrink(&mut self.values);
+        shrink(&mut self.operands);
     }
 
     /// Bytes held by the arena, interners apart.

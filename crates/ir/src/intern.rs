@@ -24,10 +24,17 @@ impl<T> Default for Interner<T> {
 impl<T: Hash + Eq> Interner<T> {
     /// The index of `item`, if it was interned before.
     pub fn get(&self, item: &T) -> Option<usize> {
+        self.find(item)
+    }
+
+    /// The index of what is borrowed as `item`, if it was interned before.
+    pub fn find<Q: Hash + Eq + ?Sized>(&self, item: &Q) -> Option<usize>
+    where
+        T: std::borrow::Borrow<Q>,
+    {
         let hash = FxBuildHasher.hash_one(item);
-        self.table
-            .find(hash, |i| self.items[*i as usize] == *item)
-            .map(|i| *i as usize)
+        let same = |i: &u32| self.items[*i as usize].borrow() == item;
+        self.table.find(hash, same).map(|i| *i as usize)
     }
 
     /// The index of `item`, which is added when it is new.
@@ -46,6 +53,7 @@ impl<T: Hash + Eq> Interner<T> {
     }
 
     /// The item at an index that this table handed out.
+    #[inline]
     pub fn at(&self, index: usize) -> &T {
         &self.items[index]
     }

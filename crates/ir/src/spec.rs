@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::attr::{Attr, AttrKind};
+use crate::attr::{Attr, AttrKind, Attrs};
+use crate::dim::Dim;
 
 /// How many times an operand may occur.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,29 +112,37 @@ pub enum AttrDefault {
     Str(&'static str),
     /// A list of integers, each of them this one, as many as the op's form asks for.
     Each(i64),
+    /// No dims: a scalar's.
+    NoDims,
+    /// The value of another attribute.
+    As(&'static str),
 }
 
 impl AttrDefault {
-    /// Whether a node that writes this value says what it would say by leaving it out.
-    pub fn is(self, value: &Attr) -> bool {
+    /// Whether a node that writes this value, one of these attributes, says what it would say by
+    /// leaving it out.
+    pub fn is(self, value: &Attr, attrs: &Attrs) -> bool {
         match (self, value) {
             (AttrDefault::Bool(a), Attr::Bool(b)) => a == *b,
             (AttrDefault::Int(a), Attr::Int(b)) => a == *b,
             (AttrDefault::Float(a), Attr::Float(b)) => a.to_bits() == b.to_bits(),
             (AttrDefault::Str(a), Attr::Str(b)) => *a == **b,
             (AttrDefault::Each(a), Attr::Ints(b)) => b.iter().all(|b| a == *b),
+            (AttrDefault::NoDims, Attr::Dims(b)) => b.is_empty(),
+            (AttrDefault::As(other), value) => attrs.get(other) == Some(value),
             _ => false,
         }
     }
 
-    /// The value; none for a list, whose length the node decides.
+    /// The value; none where the node decides it.
     pub fn value(self) -> Option<Attr> {
         match self {
             AttrDefault::Bool(v) => Some(v.into()),
             AttrDefault::Int(v) => Some(v.into()),
             AttrDefault::Float(v) => Some(v.into()),
             AttrDefault::Str(v) => Some(v.into()),
-            AttrDefault::Each(_) => None,
+            AttrDefault::NoDims => Some(Vec::<Dim>::new().into()),
+            AttrDefault::Each(_) | AttrDefault::As(_) => None,
         }
     }
 }
@@ -146,6 +155,8 @@ impl fmt::Display for AttrDefault {
             AttrDefault::Float(v) => write!(f, "{v:?}"),
             AttrDefault::Str(v) => write!(f, "{v:?}"),
             AttrDefault::Each(v) => write!(f, "[{v}, ...]"),
+            AttrDefault::NoDims => write!(f, "[]"),
+            AttrDefault::As(other) => write!(f, "as `{other}`"),
         }
     }
 }
@@ -156,24 +167,30 @@ mod tests {
 
     #[test]
     fn only_the_same_value_is_the_default() {
+        let none = Attrs::new();
         for default in [
             AttrDefault::Bool(false),
             AttrDefault::Int(1),
             AttrDefault::Float(0.0),
             AttrDefault::Str("none"),
+            AttrDefault::NoDims,
         ] {
-            assert!(default.is(&default.value().unwrap()), "{default}");
+            assert!(default.is(&default.value().unwrap(), &none), "{default}");
             for other in [
                 Attr::Bool(true),
                 Attr::Int(2),
                 Attr::Float(-0.0),
                 Attr::from("tanh"),
             ] {
-                assert!(!default.is(&other), "{default} {other:?}");
+                assert!(!default.is(&other, &none), "{default} {other:?}");
             }
         }
-        assert!(AttrDefault::Each(1).is(&Attr::from(vec![1, 1])));
-        assert!(!AttrDefault::Each(1).is(&Attr::from(vec![1, 2])));
+        let ones = Attr::from(vec![1, 1]);
+        assert!(AttrDefault::Each(1).is(&ones, &none));
+        assert!(!AttrDefault::Each(1).is(&Attr::from(vec![1, 2]), &none));
+        let kernel = Attrs::new().with("kernel", ones.clone());
+        assert!(AttrDefault::As("kernel").is(&ones, &kernel));
+        assert!(!AttrDefault::As("kernel").is(&ones, &none));
         assert_eq!(AttrDefault::Each(1).to_string(), "[1, ...]");
     }
 }

@@ -26,11 +26,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use crate::attr::Attr;
 use crate::broken;
 use crate::core_ops::{INPUT, STATE};
-use crate::entity::{Model, Node, State};
+use crate::entity::{Model, Node, OpId, ProvenanceId, State, TypeId};
 use crate::graph::{Graph, OutputKey};
+use crate::known::{Known, Signature};
 use crate::op::Infer;
 use crate::plan::{Plan, StateKind};
 use crate::registry::{check_attrs, check_operands};
@@ -212,6 +215,8 @@ fn verify_nodes(plan: &Plan, graph: &Graph, tier: Tier, report: Report<'_>) {
         .nodes()
         .next()
         .is_some_and(|n| graph.device(n).is_some());
+    let sources = (graph.registry.find(STATE), graph.registry.find(INPUT));
+    let mut known = Known::default();
     for node in graph.nodes() {
         let mut fail = |invariant, message: String| {
             report(
@@ -237,20 +242,20 @@ fn verify_nodes(plan: &Plan, graph: &Graph, tier: Tier, report: Report<'_>) {
             continue;
         }
         if tier == Tier::Full {
-            verify_types(graph, node, &mut fail);
+            verify_types(graph, node, &mut known, &mut fail);
             verify_attrs(plan, graph, node, &mut fail);
         }
-        verify_source(plan, graph, node, tier, &mut fail);
+        verify_source(plan, graph, node, (sources, tier), &mut fail);
     }
 }
 
 fn verify_provenance(plan: &Plan, graph: &Graph, report: Report<'_>) {
-    let sets = graph
-        .nodes()
-        .map(|n| graph.provenance_id(n))
-        .collect::<BTreeSet<_>>();
-    for set in sets {
-        for origin in graph.provenance().set(set) {
+    let mut carried = vec![false; graph.provenance().len()];
+    for node in graph.nodes() {
+        carried[graph.provenance_id(node).index()] = true;
+    }
+    for (set, _) in carried.into_iter().enumerate().filter(|(_, c)| *c) {
+        for origin in graph.provenance().set(ProvenanceId::new(set)) {
             if origin.model.index() >= plan.models.len() {
                 report(
                     None,
@@ -262,7 +267,28 @@ fn verify_provenance(plan: &Plan, graph: &Graph, report: Report<'_>) {
     }
 }
 
-fn verify_types(graph: &Graph, node: Node, fail: &mut dyn FnMut(u8, String)) {
+fn verify_types(graph: &Graph, node: Node, known: &mut Known, fail: &mut dyn FnMut(u8, String)) {
+    let results: SmallVec<[TypeId; 2]> = graph.results(node).map(|v| graph.type_id(v)).collect();
+    let signature = Signature {
+        op: graph.op_id(node),
+        attrs: graph.attrs_id(node),
+        operands: graph.operands(node),
+        stated: Some(&results),
+    };
+    if known.find(graph, &signature).is_some() {
+        return;
+    }
+    let mut right = true;
+    check_types(graph, node, &mut |invariant, message| {
+        right = false;
+        fail(invariant, message);
+    });
+    if right {
+        known.remember(graph, &signature, node);
+    }
+}
+
+fn check_types(graph: &Graph, node: Node, fail: &mut dyn FnMut(u8, String)) {
     let op = graph.op(node);
     let attrs = graph.attrs(node);
     if let Err(error) = check_attrs(op, attrs) {
@@ -319,38 +345,31 @@ fn verify_source(
     plan: &Plan,
     graph: &Graph,
     node: Node,
-    tier: Tier,
+    ((state_op, input_op), tier): ((Option<OpId>, Option<OpId>), Tier),
     fail: &mut dyn FnMut(u8, String),
 ) {
     let attrs = graph.attrs(node);
     let stands_for = |model| tier < Tier::Full || graph.models(node).any(|m| m == model);
-    match graph.op_name(node) {
-        STATE => {
-            let entry = attrs.state("of").and_then(|s| plan.states.get(s.index()));
-            let Some(entry) = entry else {
-                return fail(5, "reads no state of the plan".to_owned());
-            };
-            let ty = graph.ty(graph.result(node, 0));
-            if *ty != entry.ty {
-                fail(5, format!("is {ty}, but the state is {}", entry.ty));
-            }
-            if entry.owner.is_some_and(|owner| !stands_for(owner)) {
-                fail(
-                    13,
-                    "its owner is not among the models it stands for".to_owned(),
-                );
-            }
+    let op = Some(graph.op_id(node));
+    if op == state_op {
+        let entry = attrs.state("of").and_then(|s| plan.states.get(s.index()));
+        let Some(entry) = entry else {
+            return fail(5, "reads no state of the plan".to_owned());
+        };
+        let ty = graph.ty(graph.result(node, 0));
+        if *ty != entry.ty {
+            fail(5, format!("is {ty}, but the state is {}", entry.ty));
         }
-        INPUT => {
-            let model = attrs.model("model");
-            if model.is_some_and(|model| !stands_for(model)) {
-                fail(
-                    13,
-                    "its model is not among the models it stands for".to_owned(),
-                );
-            }
+        if entry.owner.is_some_and(|owner| !stands_for(owner)) {
+            let message = "its owner is not among the models it stands for";
+            fail(13, message.to_owned());
         }
-        _ => {}
+    } else if op == input_op {
+        let model = attrs.model("model");
+        if model.is_some_and(|model| !stands_for(model)) {
+            let message = "its model is not among the models it stands for";
+            fail(13, message.to_owned());
+        }
     }
 }
 
@@ -411,10 +430,11 @@ fn verify_outputs(plan: &Plan, graph: &Graph, report: Report<'_>) {
 }
 
 fn owners(plan: &Plan, graph: &Graph) -> Vec<Owner> {
+    let state_op = graph.registry.find(STATE);
     let mut owners = vec![Owner::Nobody; graph.len()];
     for node in graph.nodes() {
         let mut owner = Owner::Nobody;
-        if graph.op_name(node) == STATE {
+        if Some(graph.op_id(node)) == state_op {
             let state = graph.attrs(node).state("of");
             let entry = state.and_then(|s| plan.states.get(s.index()));
             owner = entry

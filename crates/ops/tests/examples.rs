@@ -121,11 +121,14 @@ fn a_default_written_down_changes_nothing() {
                 continue;
             };
             let which = format!("`{}` of `{}`", spec.name, op.name());
+            let given = &sheet.example.attrs;
             let values: Vec<Attr> = match default {
                 AttrDefault::Each(v) => (1..=4).map(|n| vec![v; n].into()).collect(),
+                AttrDefault::As(other) => given.get(other).cloned().into_iter().collect(),
                 single => single.value().into_iter().collect(),
             };
-            assert!(values.iter().all(|v| spec.kind.admits(v) && default.is(v)));
+            let is = |v: &Attr| spec.kind.admits(v) && default.is(v, given);
+            assert!(values.iter().all(is));
             let mut without = syncarp_ir::Attrs::new();
             let others = sheet.example.attrs.iter().filter(|(n, _)| *n != spec.name);
             others.for_each(|(n, v)| without.set(n, v.clone()));

@@ -104,6 +104,11 @@ impl<'a> Context<'a> {
         self.evaluators.get(model.index())
     }
 
+    /// Whether a pass may rewrite once more; to be asked before each rewrite.
+    pub fn may_rewrite(&mut self) -> bool {
+        true
+    }
+
     /// Counts something that the pass did.
     pub fn count(&mut self, what: &'static str, how_often: u64) {
         match self.statistics.iter_mut().find(|(w, _)| *w == what) {

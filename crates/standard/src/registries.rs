@@ -76,6 +76,7 @@ impl Registries {
 
 fn passes() -> Result<PassRegistry, RegisterError> {
     let mut registry = PassRegistry::new();
+    syncarp_pass_canonicalize::register(&mut registry)?;
     syncarp_pass_cse::register(&mut registry)?;
     syncarp_pass_dce::register(&mut registry)?;
     syncarp_pass_decompose::register(&mut registry)?;

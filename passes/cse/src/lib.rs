@@ -4,8 +4,9 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 use syncarp_ir::core_ops::STATE;
-use syncarp_ir::{Exactness, Graph, Node, Plan, Purity, Rewriter, StateKind, TRAIN, Value};
+use syncarp_ir::{Exactness, Graph, Node, Op, Plan, Purity, Rewriter, StateKind, TRAIN, Value};
 use syncarp_pass::{
     Changed, Context, Pass, PassDoc, PassError, PassRegistry, RegisterError, Stage,
 };
@@ -38,7 +39,7 @@ impl Pass for Cse {
             let left_alone = if **name == *TRAIN {
                 trained(graph, |s| states[s].kind == StateKind::Trainable)
             } else {
-                vec![false; graph.len()]
+                Vec::new()
             };
             if let Some(new) = share(graph, &left_alone, cx)? {
                 *graph = new;
@@ -51,9 +52,10 @@ impl Pass for Cse {
 
 /// For every node, whether a trainable parameter lies in its cone.
 fn trained(graph: &Graph, trainable: impl Fn(usize) -> bool) -> Vec<bool> {
+    let state_op = graph.registry().find(STATE);
     let mut trained = vec![false; graph.len()];
     for node in graph.nodes() {
-        let own = graph.op_name(node) == STATE
+        let own = Some(graph.op_id(node)) == state_op
             && graph
                 .attrs(node)
                 .state("of")
@@ -67,45 +69,59 @@ fn trained(graph: &Graph, trainable: impl Fn(usize) -> bool) -> Vec<bool> {
     trained
 }
 
+/// A node of the new graph by its hash, of which only half is kept.
+type Entry = (u32, Node);
+
+/// The hash of an entry, from the half that is kept, spread over all bits.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The graph with equal nodes shared; none where there are no equal ones. `left_alone` marks nodes
+/// that stay as they are; it is empty where there are none.
 fn share(
     graph: &Graph,
     left_alone: &[bool],
     cx: &mut Context<'_>,
 ) -> Result<Option<Graph>, PassError> {
+    let opaque = |op: &dyn Op| op.purity() == Purity::Opaque;
+    let opaque: Vec<bool> = graph.registry().iter().map(|(_, op)| opaque(op)).collect();
     let mut rw = Rewriter::new(graph);
-    let mut table: HashTable<(u64, Node)> = HashTable::new();
+    let mut table: HashTable<Entry> = HashTable::with_capacity(graph.len());
     let mut shared = 0;
     for node in graph.nodes() {
-        if left_alone[node.index()] || graph.op(node).purity() == Purity::Opaque {
+        let (op, attrs, device) = (graph.op_id(node), graph.attrs_id(node), graph.device(node));
+        if left_alone.get(node.index()) == Some(&true) || opaque[op.index()] {
             rw.copy(node);
             continue;
         }
-        let operands = rw.operands(node);
-        let device = graph.device(node);
-        let key = (
-            graph.op_id(node),
-            graph.attrs_id(node),
-            device,
-            &operands[..],
-        );
-        let hash = FxBuildHasher.hash_one(key);
         // Equal operands in the new graph, whatever nodes gave them in the old one.
-        let found = table.find(hash, |(h, other)| {
-            *h == hash
-                && graph.op_id(*other) == graph.op_id(node)
-                && graph.attrs_id(*other) == graph.attrs_id(node)
-                && graph.device(*other) == device
-                && rw.operands(*other) == operands
+        let operands = rw.operands(node);
+        let half = (FxBuildHasher.hash_one((op, attrs, device, &operands[..])) >> 32) as u32;
+        let new = rw.graph();
+        let found = table.find(spread(half), |(h, other)| {
+            *h == half
+                && new.op_id(*other) == op
+                && new.attrs_id(*other) == attrs
+                && new.device(*other) == device
+                && new.operands(*other) == &operands[..]
         });
         match found {
-            Some((_, other)) => {
-                let values: Vec<Value> = graph.results(*other).map(|v| rw.get(v)).collect();
+            Some((_, other)) if cx.may_rewrite() => {
+                let values: SmallVec<[Value; 2]> = new.results(*other).collect();
                 rw.replace(node, &values)?;
                 shared += 1;
             }
-            None => {
+            Some(_) => {
                 rw.copy(node);
-                table.insert_unique(hash, (hash, node), |(h, _)| *h);
+            }
+            None => {
+                let copied = rw.copy(node);
+                let Some(first) = copied.first() else {
+                    continue;
+                };
+                let entry = (half, rw.graph().def(*first));
+                table.insert_unique(spread(half), entry, |(h, _)| spread(*h));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `dce`: drops what nothing needs.
 
-use syncarp_ir::{Exactness, Graph, Plan, Purity, Rewriter};
+use syncarp_ir::{Exactness, Graph, Op, Plan, Purity, Rewriter};
 use syncarp_pass::{
     Changed, Context, Pass, PassDoc, PassError, PassRegistry, RegisterError, Stage,
 };
@@ -27,12 +27,11 @@ impl Pass for Dce {
     fn run(&self, plan: &mut Plan, cx: &mut Context<'_>) -> Result<Changed, PassError> {
         let mut changed = false;
         for (_, graph) in &mut plan.graphs {
-            let keep = needed(graph);
-            let dropped = keep.iter().filter(|k| !**k).count();
+            let (keep, dropped) = needed(graph, cx);
             if dropped == 0 {
                 continue;
             }
-            cx.count("dropped", dropped as u64);
+            cx.count("dropped", dropped);
             changed = true;
             let mut rw = Rewriter::new(graph);
             for node in graph.nodes().filter(|n| keep[n.index()]) {
@@ -45,18 +44,26 @@ impl Pass for Dce {
     }
 }
 
-/// For every node, whether an output or an opaque node needs it.
-fn needed(graph: &Graph) -> Vec<bool> {
-    let mut keep = graph.live();
+/// For every node, whether it is kept, since an output or an opaque node needs it or no more may be
+/// dropped; and how many are not.
+fn needed(graph: &Graph, cx: &mut Context<'_>) -> (Vec<bool>, u64) {
+    let opaque = |op: &dyn Op| op.purity() == Purity::Opaque;
+    let opaque: Vec<bool> = graph.registry().iter().map(|(_, op)| opaque(op)).collect();
+    let mut keep = vec![false; graph.len()];
+    for output in graph.outputs() {
+        keep[graph.def(output.value).index()] = true;
+    }
+    let mut dropped = 0;
     for node in graph.nodes().rev() {
-        if graph.op(node).purity() == Purity::Opaque {
-            keep[node.index()] = true;
+        let kept = keep[node.index()] || opaque[graph.op_id(node).index()] || !cx.may_rewrite();
+        keep[node.index()] = kept;
+        if !kept {
+            dropped += 1;
+            continue;
         }
-        if keep[node.index()] {
-            for value in graph.operands(node) {
-                keep[graph.def(*value).index()] = true;
-            }
+        for value in graph.operands(node) {
+            keep[graph.def(*value).index()] = true;
         }
     }
-    keep
+    (keep, dropped)
 }

@@ -1,17 +1,19 @@
 //! Cuts the text into tokens, each with its place.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use syncarp_diag::{Located, Source};
 
-/// A token; words borrow from the text.
+/// A token; words, and strings without escapes, borrow from the text.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Token<'a> {
     Word(&'a str),
     Int(u64),
     Float(f64),
-    Str(String),
-    Punct(&'a str),
+    Str(Cow<'a, str>),
+    /// A sign by its first byte; only `//` has two.
+    Punct(u8),
     End,
 }
 
@@ -22,7 +24,8 @@ impl Token<'_> {
             Token::Int(v) => format!("`{v}`"),
             Token::Float(v) => format!("`{v:?}`"),
             Token::Str(s) => format!("{s:?}"),
-            Token::Punct(p) => format!("`{p}`"),
+            Token::Punct(b'/') => "`//`".to_owned(),
+            Token::Punct(p) => format!("`{}`", char::from(*p)),
             Token::End => "the end of the text".to_owned(),
         }
     }
@@ -41,6 +44,16 @@ impl<'a> Lexer<'a> {
             text: &source.text,
             at: 0,
         }
+    }
+
+    /// The whole text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Goes on elsewhere: at the end of a piece of text whose meaning is known.
+    pub(super) fn go_on_at(&mut self, at: usize) {
+        self.at = at;
     }
 
     fn skip_blanks(&mut self) {
@@ -78,12 +91,12 @@ impl<'a> Lexer<'a> {
             b'"' => self.string(start)?,
             b'/' if self.text[start..].starts_with("//") => {
                 self.at += 2;
-                Token::Punct(&self.text[start..start + 2])
+                Token::Punct(b'/')
             }
             b'{' | b'}' | b'[' | b']' | b'(' | b')' | b',' | b'=' | b':' | b'@' | b'*' | b'+'
             | b'-' | b'?' => {
                 self.at += 1;
-                Token::Punct(&self.text[start..start + 1])
+                Token::Punct(first)
             }
             _ => {
                 let c = self.text[start..].chars().next().unwrap_or('\u{fffd}');
@@ -129,6 +142,18 @@ impl<'a> Lexer<'a> {
     }
 
     fn string(&mut self, start: usize) -> Result<Token<'a>, Located> {
+        let rest = &self.text.as_bytes()[start + 1..];
+        let stop = rest.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n'));
+        if let Some(length) = stop.filter(|at| rest[*at] == b'"') {
+            self.at = start + 1 + length + 1;
+            return Ok(Token::Str(Cow::Borrowed(
+                &self.text[start + 1..start + 1 + length],
+            )));
+        }
+        self.escaped(start)
+    }
+
+    fn escaped(&mut self, start: usize) -> Result<Token<'a>, Located> {
         let mut out = String::new();
         let mut chars = self.text[start + 1..].char_indices();
         let fail = |at: usize, message: &str| {
@@ -138,7 +163,7 @@ impl<'a> Lexer<'a> {
             match c {
                 '"' => {
                     self.at = start + 1 + i + 1;
-                    return Ok(Token::Str(out));
+                    return Ok(Token::Str(Cow::Owned(out)));
                 }
                 '\n' => return fail(i, "the string does not end on its line"),
                 '\\' => match chars.next() {
@@ -173,6 +198,12 @@ impl<'a> Lexer<'a> {
 /// Writes a string as the lexer reads it.
 pub(super) fn quote(text: &str, out: &mut String) {
     out.push('"');
+    let plain = |b: u8| (b' '..0x7f).contains(&b) && b != b'"' && b != b'\\';
+    if text.bytes().all(plain) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

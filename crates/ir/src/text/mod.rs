@@ -23,5 +23,5 @@ mod parse;
 mod print;
 
 pub use parse::{Example, parse};
-pub use print::print;
 pub(crate) use print::{plain, print_key, print_node, print_node_body};
+pub use print::{print, write};

@@ -1,39 +1,79 @@
 //! Prints a plan.
 
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::io;
+
+use smallvec::SmallVec;
 
 use super::lexer::quote;
-use crate::attr::Attr;
-use crate::entity::{Node, Value};
-use crate::graph::{Graph, OutputKey};
+use crate::attr::{Attr, Attrs};
+use crate::entity::{Model, Node, Value};
+use crate::graph::{Graph, Output, OutputKey};
 use crate::plan::{Initial, Plan};
 use crate::provenance::Role;
 use crate::stream::{Distribution, StreamKey};
 
 /// A plan as text.
 pub fn print(plan: &Plan) -> String {
-    let mut out = String::from("syncarp 1\n");
-    print_models(plan, &mut out);
+    let mut out = String::new();
+    let written: Result<(), Infallible> = write_pieces(plan, &mut out, |_| Ok(()));
+    match written {
+        Ok(()) => out,
+    }
+}
+
+/// Writes a plan as text, piece by piece: the text is never there as a whole.
+///
+/// # Errors
+/// What the writer says.
+pub fn write(plan: &Plan, to: &mut dyn io::Write) -> io::Result<()> {
+    let mut out = String::new();
+    let flush = |out: &mut String| -> io::Result<()> {
+        if out.len() >= PIECE {
+            to.write_all(out.as_bytes())?;
+            out.clear();
+        }
+        Ok(())
+    };
+    write_pieces(plan, &mut out, flush)?;
+    to.write_all(out.as_bytes())
+}
+
+/// How many bytes are written at once.
+const PIECE: usize = 1 << 16;
+
+/// Prints into a buffer, which may be emptied after each line.
+fn write_pieces<E>(
+    plan: &Plan,
+    out: &mut String,
+    mut line: impl FnMut(&mut String) -> Result<(), E>,
+) -> Result<(), E> {
+    out.push_str("syncarp 1\n");
+    print_models(plan, out, &mut line)?;
     for (name, graph) in &plan.graphs {
         out.push_str("\ngraph ");
-        quote(name, &mut out);
+        quote(name, out);
         out.push_str(" {\n");
+        let mut recurring = Recurring::default();
         for node in graph.nodes() {
-            print_node(graph, node, &plain, &mut out);
+            print_body(graph, node, &plain, &mut recurring, out);
+            print_tail(graph, node, out);
+            line(out)?;
         }
         for output in graph.outputs() {
-            out.push_str("  ");
-            print_key(&output.key, &mut out);
-            let _ = writeln!(out, " = {}", output.value);
+            print_output(output, out);
+            line(out)?;
         }
         out.push_str("}\n");
     }
-    out
+    Ok(())
 }
 
-/// What a value is called in the text form.
-pub(crate) fn plain(value: Value, out: &mut String) {
-    let _ = write!(out, "{value}");
+fn print_output(output: &Output, out: &mut String) {
+    out.push_str("  ");
+    print_key(&output.key, out);
+    let _ = writeln!(out, " = {}", output.value);
 }
 
 /// An output's key.
@@ -56,7 +96,68 @@ pub(crate) fn print_key(key: &OutputKey, out: &mut String) {
     }
 }
 
-fn print_models(plan: &Plan, out: &mut String) {
+/// Attributes and types as text, of those that most nodes have.
+#[derive(Default)]
+struct Recurring {
+    attrs: Vec<Option<Box<str>>>,
+    types: Vec<Option<Box<str>>>,
+}
+
+impl Recurring {
+    /// How many are kept of each: ids are handed out in order of first appearance.
+    const MOST: usize = 4096;
+
+    /// Prints what an index stands for, from memory where it was printed before.
+    fn print(
+        kept: &mut Vec<Option<Box<str>>>,
+        index: usize,
+        out: &mut String,
+        print: impl FnOnce(&mut String),
+    ) {
+        if index >= Self::MOST {
+            return print(out);
+        }
+        if kept.len() <= index {
+            kept.resize(index + 1, None);
+        }
+        let slot = &mut kept[index];
+        if let Some(text) = slot {
+            out.push_str(text);
+            return;
+        }
+        let start = out.len();
+        print(out);
+        *slot = Some(out[start..].into());
+    }
+}
+
+/// Writes a number in decimal.
+fn print_number(number: usize, out: &mut String) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend(digits[at..].iter().map(|d| char::from(*d)));
+}
+
+/// What a value is called in the text form.
+pub(crate) fn plain(value: Value, out: &mut String) {
+    out.push_str(Value::PREFIX);
+    print_number(value.index(), out);
+}
+
+fn print_models<E>(
+    plan: &Plan,
+    out: &mut String,
+    line: &mut impl FnMut(&mut String) -> Result<(), E>,
+) -> Result<(), E> {
     let mut declared = vec![false; plan.states.len()];
     for (index, model) in plan.models.iter().enumerate() {
         let _ = write!(out, "\nmodel m{index} ");
@@ -92,9 +193,11 @@ fn print_models(plan: &Plan, out: &mut String) {
                 }
             }
             out.push('\n');
+            line(out)?;
         }
         out.push_str("}\n");
     }
+    Ok(())
 }
 
 /// One node's line, with values named by somebody.
@@ -105,26 +208,7 @@ pub(crate) fn print_node(
     out: &mut String,
 ) {
     print_node_body(graph, node, name, out);
-    if let Some(device) = graph.device(node) {
-        let _ = write!(out, " on {device}");
-    }
-    let provenance = graph.provenance();
-    let set = provenance.set(graph.provenance_id(node)).iter();
-    let mut set: Vec<_> = set
-        .map(|o| (o.model, provenance.path(o.path), o.role))
-        .collect();
-    set.sort();
-    for (i, (model, path, role)) in set.into_iter().enumerate() {
-        let _ = write!(out, "{}{model}", if i > 0 { ", " } else { " @" });
-        if !path.is_empty() {
-            out.push(' ');
-            quote(path, out);
-        }
-        if role != Role::Forward {
-            let _ = write!(out, " ({role})");
-        }
-    }
-    out.push('\n');
+    print_tail(graph, node, out);
 }
 
 /// A node without where it runs and comes from, and without the line's end.
@@ -132,6 +216,16 @@ pub(crate) fn print_node_body(
     graph: &Graph,
     node: Node,
     name: &impl Fn(Value, &mut String),
+    out: &mut String,
+) {
+    print_body(graph, node, name, &mut Recurring::default(), out);
+}
+
+fn print_body(
+    graph: &Graph,
+    node: Node,
+    name: &impl Fn(Value, &mut String),
+    recurring: &mut Recurring,
     out: &mut String,
 ) {
     out.push_str("  ");
@@ -147,22 +241,60 @@ pub(crate) fn print_node_body(
         out.push_str(if i > 0 { ", " } else { " " });
         name(*value, out);
     }
-    let attrs = graph.attrs(node);
-    if !attrs.is_empty() {
-        out.push_str(" {");
-        for (i, (name, value)) in attrs.iter().enumerate() {
-            let _ = write!(out, "{}{name}=", if i > 0 { ", " } else { "" });
-            print_attr(value, out);
-        }
-        out.push('}');
-    }
+    let attrs = graph.attrs_id(node).index();
+    Recurring::print(&mut recurring.attrs, attrs, out, |out| {
+        print_attrs(graph.attrs(node), out);
+    });
     for (i, value) in graph.results(node).enumerate() {
-        let _ = write!(
-            out,
-            "{}{}",
-            if i > 0 { ", " } else { " : " },
-            graph.ty(value)
-        );
+        out.push_str(if i > 0 { ", " } else { " : " });
+        let ty = graph.type_id(value).index();
+        Recurring::print(&mut recurring.types, ty, out, |out| {
+            let _ = write!(out, "{}", graph.ty(value));
+        });
+    }
+}
+
+/// Where a node runs and comes from, and the line's end.
+fn print_tail(graph: &Graph, node: Node, out: &mut String) {
+    if let Some(device) = graph.device(node) {
+        let _ = write!(out, " on {device}");
+    }
+    print_provenance(graph, node, out);
+    out.push('\n');
+}
+
+fn print_attrs(attrs: &Attrs, out: &mut String) {
+    if attrs.is_empty() {
+        return;
+    }
+    out.push_str(" {");
+    for (i, (name, value)) in attrs.iter().enumerate() {
+        out.push_str(if i > 0 { ", " } else { "" });
+        out.push_str(name);
+        out.push('=');
+        print_attr(value, out);
+    }
+    out.push('}');
+}
+
+fn print_provenance(graph: &Graph, node: Node, out: &mut String) {
+    let provenance = graph.provenance();
+    let set = provenance.set(graph.provenance_id(node)).iter();
+    let mut set: SmallVec<[(Model, &str, Role); 4]> = set
+        .map(|o| (o.model, &**provenance.path(o.path), o.role))
+        .collect();
+    set.sort_unstable();
+    for (i, (model, path, role)) in set.into_iter().enumerate() {
+        out.push_str(if i > 0 { ", " } else { " @" });
+        out.push_str(Model::PREFIX);
+        print_number(model.index(), out);
+        if !path.is_empty() {
+            out.push(' ');
+            quote(path, out);
+        }
+        if role != Role::Forward {
+            let _ = write!(out, " ({role})");
+        }
     }
 }
 

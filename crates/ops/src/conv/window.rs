@@ -34,8 +34,9 @@ pub(super) const KERNEL: AttrSpec =
 pub(super) const POOL_STRIDE: AttrSpec = AttrSpec::optional(
     "stride",
     AttrKind::Ints,
-    "The steps between windows along each axis; the window itself where left out.",
-);
+    "The steps between windows along each axis.",
+)
+.or(AttrDefault::As("kernel"));
 pub(super) const CEIL_MODE: AttrSpec = AttrSpec::optional(
     "ceil_mode",
     AttrKind::Bool,

@@ -24,7 +24,8 @@ impl Parser<'_> {
                 return self.error(span, format!("attribute `{name}` is given twice"));
             }
             let value = self.attr(plan)?;
-            attrs.set(name, value);
+            let name = self.attr_names.entry(name).or_insert_with(|| name.into());
+            attrs.set(name.clone(), value);
         }
         self.expect("}")?;
         Ok(attrs)
@@ -35,8 +36,8 @@ impl Parser<'_> {
                             list, dims[...], stream(...), a state or a model";
         match self.token.clone() {
             Token::Str(_) => Ok(Attr::Str(self.string("")?)),
-            Token::Punct("[") => self.list(),
-            Token::Int(_) | Token::Float(_) | Token::Punct("-") | Token::Word("inf" | "nan") => {
+            Token::Punct(b'[') => self.list(),
+            Token::Int(_) | Token::Float(_) | Token::Punct(b'-') | Token::Word("inf" | "nan") => {
                 self.number()
             }
             Token::Word(word) => {

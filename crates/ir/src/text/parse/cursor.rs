@@ -1,8 +1,10 @@
 //! The parser's place in the text: looking at tokens, taking them, and saying what was expected.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use syncarp_diag::{Located, Source};
 
 use super::super::lexer::{Lexer, Token};
@@ -17,10 +19,14 @@ const MAX_ID: u64 = 100_000_000;
 /// A place in the text, with the token that stands there.
 pub(super) struct Parser<'a> {
     pub(super) source: &'a Source,
-    lexer: Lexer<'a>,
+    pub(super) lexer: Lexer<'a>,
     pub(super) token: Token<'a>,
     pub(super) span: Range<usize>,
+    /// Where the token before it ended.
+    pub(super) end: usize,
     pub(super) registry: Arc<OpRegistry>,
+    /// Names of attributes, each kept once.
+    pub(super) attr_names: FxHashMap<&'a str, Arc<str>>,
 }
 
 impl<'a> Parser<'a> {
@@ -33,7 +39,9 @@ impl<'a> Parser<'a> {
             lexer,
             token,
             span,
+            end: 0,
             registry: registry.clone(),
+            attr_names: FxHashMap::default(),
         })
     }
 
@@ -50,12 +58,14 @@ impl<'a> Parser<'a> {
 
     pub(super) fn advance(&mut self) -> Result<(Token<'a>, Range<usize>)> {
         let (token, span) = self.lexer.next()?;
+        self.end = self.span.end;
         let old = std::mem::replace(&mut self.token, token);
         Ok((old, std::mem::replace(&mut self.span, span)))
     }
 
+    /// Whether a sign is next: signs are told apart by their first byte.
     pub(super) fn is(&self, punct: &str) -> bool {
-        matches!(self.token, Token::Punct(p) if p == punct)
+        matches!(self.token, Token::Punct(p) if p == punct.as_bytes()[0])
     }
 
     pub(super) fn is_word(&self, word: &str) -> bool {
@@ -97,8 +107,13 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn string(&mut self, what: &str) -> Result<Arc<str>> {
+        Ok(self.text(what)?.into())
+    }
+
+    /// A string that is not kept.
+    pub(super) fn text(&mut self, what: &str) -> Result<Cow<'a, str>> {
         match self.advance()? {
-            (Token::Str(s), _) => Ok(s.into()),
+            (Token::Str(s), _) => Ok(s),
             (token, span) => {
                 self.error(span, format!("expected {what}, found {}", token.describe()))
             }

@@ -107,7 +107,7 @@ impl Parser<'_> {
                 self.advance()?;
                 Ok(Dim::symbol(name))
             }
-            Token::Punct("(") => {
+            Token::Punct(b'(') => {
                 self.advance()?;
                 let dim = self.dim(depth + 1)?;
                 self.expect(")")?;

@@ -2,21 +2,22 @@
 
 use std::ops::Range;
 
-use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use syncarp_diag::Located;
 
 use super::super::lexer::Token;
 use super::Result;
 use super::cursor::Parser;
+use super::names::Names;
+use super::recent::Recent;
 use crate::attr::Attrs;
 use crate::builder::{Context, GraphBuilder};
 use crate::core_ops::STATE;
-use crate::entity::{Device, Value};
+use crate::entity::{Device, TypeId, Value};
 use crate::graph::OutputKey;
 use crate::plan::Plan;
 use crate::provenance::{Origin, Role};
 use crate::spell::nearest;
-use crate::types::TensorType;
 
 impl<'a> Parser<'a> {
     pub(super) fn graph(&mut self, plan: &mut Plan) -> Result<()> {
@@ -29,7 +30,8 @@ impl<'a> Parser<'a> {
         self.expect("{")?;
         let mut builder = GraphBuilder::new(self.registry.clone());
         let default = builder.context();
-        let mut names: FxHashMap<&'a str, Value> = FxHashMap::default();
+        let mut names = Names::default();
+        let mut recent = Recent::default();
         let mut ended = false;
         while !self.eat("}")? {
             let (first, span) = self.word("a node, an output or `}`")?;
@@ -60,7 +62,7 @@ impl<'a> Parser<'a> {
                 let Some(value) = names.get(word) else {
                     return self.error(span, format!("no value is called `{word}`"));
                 };
-                builder.output(key, *value);
+                builder.output(key, value);
                 ended = true;
                 continue;
             }
@@ -68,7 +70,7 @@ impl<'a> Parser<'a> {
                 return self.error(span, "nodes come before outputs");
             }
             builder.set_context(default);
-            self.node(plan, &mut builder, &mut names, (first, span))?;
+            self.node(plan, &mut builder, &mut names, &mut recent, (first, span))?;
         }
         plan.graphs.push((name, builder.finish()));
         Ok(())
@@ -78,10 +80,11 @@ impl<'a> Parser<'a> {
         &mut self,
         plan: &Plan,
         builder: &mut GraphBuilder,
-        names: &mut FxHashMap<&'a str, Value>,
+        names: &mut Names<'a>,
+        recent: &mut Recent<'a>,
         first: (&'a str, Range<usize>),
     ) -> Result<()> {
-        let mut results = Vec::new();
+        let mut results: SmallVec<[_; 2]> = SmallVec::new();
         let mut op = first;
         if self.is(",") || self.is("=") {
             results.push(op);
@@ -100,45 +103,48 @@ impl<'a> Parser<'a> {
                 None => error,
             });
         };
-        let mut operands = Vec::new();
+        let mut operands: SmallVec<[Value; 4]> = SmallVec::new();
         while let Token::Word(word) = self.token {
-            if operands.is_empty() && word == "on" && !names.contains_key("on") {
+            if operands.is_empty() && word == "on" && names.get("on").is_none() {
                 break;
             }
             let Some(value) = names.get(word) else {
                 let span = self.span.clone();
                 return self.error(span, format!("no value is called `{word}` before here"));
             };
-            operands.push(*value);
+            operands.push(value);
             self.advance()?;
             if !self.eat(",")? {
                 break;
             }
         }
         let attrs = if self.is("{") {
-            self.attrs(plan)?
+            self.known_attrs(plan, builder, recent)?
         } else {
-            Attrs::new()
+            builder.intern_attrs(Attrs::new())
         };
-        let mut stated: Option<Vec<TensorType>> = None;
+        let mut stated: Option<SmallVec<[TypeId; 2]>> = None;
         if self.eat(":")? {
-            let types = stated.insert(vec![self.ty()?]);
+            let types = stated.get_or_insert_default();
+            types.push(self.known_type(builder, recent)?);
             while self.eat(",")? {
-                types.push(self.ty()?);
+                types.push(self.known_type(builder, recent)?);
             }
         }
         if op == STATE
-            && let Some(state) = attrs.state("of")
+            && let Some(state) = builder.graph().attrs_of(attrs).state("of")
         {
             let ty = &plan.state(state).ty;
-            let stated = stated.get_or_insert_with(|| vec![ty.clone()]);
-            if stated[0].meet(ty).is_none() {
-                return self.error(op_span, format!("{state} is {ty}, not {}", stated[0]));
+            let id = builder.intern_type(ty.clone());
+            let stated = stated.get_or_insert_with(|| SmallVec::from_slice(&[id]));
+            let written = builder.graph().type_of(stated[0]);
+            if written.meet(ty).is_none() {
+                return self.error(op_span, format!("{state} is {ty}, not {written}"));
             }
-            stated[0] = ty.clone();
+            stated[0] = id;
         }
         self.placement(plan, builder)?;
-        let values = match builder.emit_id(id, &operands, attrs, stated.as_deref()) {
+        let values = match builder.emit_interned(id, attrs, &operands, stated.as_deref()) {
             Ok(values) => values,
             Err(error) => return self.error(op_span, error.to_string()),
         };
@@ -150,7 +156,7 @@ impl<'a> Parser<'a> {
             );
         }
         for ((name, span), value) in results.into_iter().zip(values) {
-            if names.insert(name, value).is_some() {
+            if !names.insert(name, value) {
                 return self.error(span, format!("two values are called `{name}`"));
             }
         }
@@ -171,11 +177,11 @@ impl<'a> Parser<'a> {
             });
         }
         if self.eat("@")? {
-            let mut set = Vec::new();
+            let mut set: SmallVec<[Origin; 4]> = SmallVec::new();
             loop {
                 let model = self.model(plan)?;
                 let path = if matches!(self.token, Token::Str(_)) {
-                    self.string("")?
+                    self.text("")?
                 } else {
                     "".into()
                 };

@@ -5,6 +5,8 @@ mod cursor;
 mod dims;
 mod example;
 mod graph;
+mod names;
+mod recent;
 
 pub use example::Example;
 
