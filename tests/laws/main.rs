@@ -1,5 +1,6 @@
 //! Laws: what holds of every plan and every pass.
 
+mod folding;
 mod generate;
 mod passes;
 mod text;
