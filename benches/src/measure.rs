@@ -59,6 +59,7 @@ pub fn measure(workload: &Workload) -> Result<Measurement, Failure> {
         passes: passes.clone(),
         pipeline: DEFAULT_PIPELINE.to_owned(),
         policy: PolicyRegistry::standard().get("pack")?,
+        execute: None,
     };
     let refs: Vec<&Trial> = trials.iter().collect();
     let planned = planner.plan(&refs, &parse_devices("cpu:0", workload.threads)?)?;

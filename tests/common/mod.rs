@@ -149,6 +149,7 @@ pub fn planner() -> Planner {
         passes: passes(),
         pipeline: DEFAULT_PIPELINE.to_owned(),
         policy: PolicyRegistry::standard().get("pack").unwrap(),
+        execute: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Laws: what holds of every plan and every pass.
 
 mod canonical;
+mod folding;
 mod generate;
 mod passes;
 mod text;

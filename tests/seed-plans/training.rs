@@ -10,6 +10,7 @@ fn check(trials: &[Trial], devices: &str, cores: usize) {
     let devices = parse_devices(devices, cores).unwrap();
     let planner = Planner {
         policy: PolicyRegistry::standard().get("nni").unwrap(),
+        execute: None,
         ..planner()
     };
     let placement = planner

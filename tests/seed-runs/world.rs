@@ -91,6 +91,7 @@ impl World {
                 passes: passes(),
                 pipeline: "dedup-input".into(),
                 policy,
+                execute: None,
             },
             devices: devices.iter().map(split).map(placed).collect(),
             trials: Vec::new(),

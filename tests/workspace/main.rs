@@ -21,6 +21,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("pass-decompose", &["ir", "pass"]),
     ("pass-dedup-input", &["ir", "pass"]),
     ("pass-differentiate", &["evaluator", "ir", "pass"]),
+    ("pass-fold-batch-norm", &["ir", "pass"]),
+    ("pass-fold-constants", &["ir", "pass"]),
     ("pass-to-eval", &["ir", "pass"]),
     ("logical", &["evaluator", "ir"]),
     ("place", &["ir", "logical"]),

@@ -23,7 +23,7 @@ pub(crate) fn opt(args: &OptArgs) -> Result<Outcome, Failure> {
     let evaluator = Arc::new(default_evaluator(&registries.evaluators)?);
     let evaluators: Vec<Arc<Evaluator>> = plan.models.iter().map(|_| evaluator.clone()).collect();
     let has_kernel = |op: &str| registries.has_kernel(op);
-    let mut cx = Context::new(&evaluators, &has_kernel);
+    let mut cx = Context::new(&evaluators, &has_kernel).with_execute(&*registries.kernels);
     let failed = |error: PipelineError| pipeline_failure(&args.passes, error);
     let mut manager =
         Manager::new(&registries.passes, &args.passes).map_err(|error| failed(error.into()))?;

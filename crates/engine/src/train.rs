@@ -82,7 +82,7 @@ impl<'j> Training<'j> {
             use syncarp_ir::core_ops::{INPUT, STATE};
             op == INPUT || op == STATE || kernels.has(op)
         };
-        let mut cx = Context::new(&evaluators, &has_kernel);
+        let mut cx = Context::new(&evaluators, &has_kernel).with_execute(kernels);
         let manager = Manager::new(passes, pipeline).map_err(syncarp_pass::PipelineError::from)?;
         if !stay.is_empty() {
             manager.run(&mut plan, &mut cx, &mut ())?;

@@ -9,7 +9,7 @@ use thiserror::Error;
 pub struct ExecuteError(pub String);
 
 /// Evaluates graphs as the engine that the plan is for does, with its rounding.
-pub trait Execute: Sync {
+pub trait Execute: Send + Sync {
     /// The elements of a graph's outputs, in their order. The graph has no inputs and reads no states
     /// but those of the plan, at their first values.
     ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use syncarp_engine::Job;
 use syncarp_ir::{Plan, Verified, Violations};
 use syncarp_logical::{FuseError, Submission, evaluator_classes, fuse};
-use syncarp_pass::{Context, Manager, Observer, PassRegistry, PassReport, PipelineError};
+use syncarp_pass::{Context, Execute, Manager, Observer, PassRegistry, PassReport, PipelineError};
 use syncarp_place::{Device, PlaceError, Placement, Policy, Request};
 use thiserror::Error;
 
@@ -74,6 +74,8 @@ pub struct Planner {
     pub pipeline: String,
     /// The placement policy.
     pub policy: Arc<dyn Policy>,
+    /// What evaluates graphs for passes that ask for numbers.
+    pub execute: Option<Arc<dyn Execute>>,
 }
 
 impl Planner {
@@ -101,6 +103,7 @@ impl Planner {
         let evaluators: Vec<_> = submissions.iter().map(|s| s.evaluator.clone()).collect();
         let manager = Manager::new(&self.passes, &self.pipeline).map_err(PipelineError::from)?;
         let mut cx = Context::new(&evaluators, &|_| true);
+        cx.execute = self.execute.as_deref();
         let passes = manager.run(&mut logical, &mut cx, observer)?;
         let logical = Verified::new(logical)?;
         let batch_sizes: Vec<u64> = trials

@@ -70,6 +70,7 @@ impl Registries {
             passes: self.passes.clone(),
             pipeline: pipeline.to_owned(),
             policy: self.policies.get(policy)?,
+            execute: Some(self.kernels.clone()),
         })
     }
 }
@@ -82,6 +83,8 @@ fn passes() -> Result<PassRegistry, RegisterError> {
     syncarp_pass_decompose::register(&mut registry)?;
     syncarp_pass_dedup_input::register(&mut registry)?;
     syncarp_pass_differentiate::register(&mut registry)?;
+    syncarp_pass_fold_batch_norm::register(&mut registry)?;
+    syncarp_pass_fold_constants::register(&mut registry)?;
     syncarp_pass_to_eval::register(&mut registry)?;
     Ok(registry)
 }
