@@ -32,6 +32,7 @@ mod aten;
 mod context;
 mod draft;
 mod error;
+pub mod export;
 mod freeze;
 mod init;
 mod layers;

@@ -6,11 +6,15 @@
 //! ```
 
 mod attention;
+mod bitwise;
+#[cfg(test)]
+mod case;
 mod conv;
 mod device;
 mod elementwise;
 mod emit;
 mod expect;
+mod indexing;
 mod infer;
 mod linear;
 mod loss;
@@ -40,6 +44,8 @@ fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     conv::register(registry)?;
     device::register(registry)?;
     elementwise::register(registry)?;
+    bitwise::register(registry)?;
+    indexing::register(registry)?;
     shape::register(registry)?;
     reduce::register(registry)?;
     linear::register(registry)?;

@@ -10,21 +10,21 @@ use crate::emit::Emit;
 use crate::infer::{Takes, broadcast_all};
 
 /// The nodes that a rule works from.
-struct Around {
-    a: Value,
-    b: Value,
-    y: Value,
-    dy: Value,
+pub(super) struct Around {
+    pub a: Value,
+    pub b: Value,
+    pub y: Value,
+    pub dy: Value,
 }
 
 /// The gradient of one operand in the shape of the result, before it is summed down.
-type Rule = fn(&mut GraphBuilder, &Around) -> Result<Value, BuildError>;
+pub(super) type Rule = fn(&mut GraphBuilder, &Around) -> Result<Value, BuildError>;
 
-struct Binary {
-    name: &'static str,
-    doc: &'static str,
-    takes: Takes,
-    gradients: [Rule; 2],
+pub(super) struct Binary {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub takes: Takes,
+    pub gradients: [Rule; 2],
 }
 
 const BINARY: &[Binary] = &[
@@ -83,9 +83,10 @@ const BINARY: &[Binary] = &[
     },
     Binary {
         name: "pow",
-        doc: "The power `a ^ b`; where b is zero its slope in a is zero, and where a is zero and b \
-              not negative its slope in b is (ONNX `Pow`, ATen `pow.Tensor_Tensor`).",
-        takes: Takes::Floats,
+        doc: "The power `a ^ b`; of integers it wraps, and with a negative exponent is rounded towards \
+              zero. Where b is zero its slope in a is zero, and where a is zero and b not negative \
+              its slope in b is (ONNX `Pow`, ATen `pow.Tensor_Tensor`).",
+        takes: Takes::Numbers,
         gradients: [
             |g, n| {
                 let less = g.offset(n.b, -1.0)?;

@@ -7,14 +7,14 @@ use syncarp_ir::{
 
 use crate::infer::{Takes, broadcast_all};
 
-struct Compare {
-    name: &'static str,
-    doc: &'static str,
-    takes: Takes,
-    operands: &'static [Operand],
+pub(super) struct Compare {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub takes: Takes,
+    pub operands: &'static [Operand],
 }
 
-const TWO: &[Operand] = &[Operand::one("a"), Operand::one("b")];
+pub(super) const TWO: &[Operand] = &[Operand::one("a"), Operand::one("b")];
 
 const COMPARE: &[Compare] = &[
     Compare {

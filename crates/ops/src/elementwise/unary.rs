@@ -10,14 +10,14 @@ use crate::emit::Emit;
 use crate::infer::Takes;
 
 /// The gradient of `x`, from `x`, the result `y` and the gradient that arrived there.
-type Rule = fn(&mut GraphBuilder, Value, Value, Value) -> Result<Value, BuildError>;
+pub(super) type Rule = fn(&mut GraphBuilder, Value, Value, Value) -> Result<Value, BuildError>;
 
-struct Unary {
-    name: &'static str,
-    doc: &'static str,
-    takes: Takes,
+pub(super) struct Unary {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub takes: Takes,
     /// None where the result is piecewise constant.
-    gradient: Option<Rule>,
+    pub gradient: Option<Rule>,
 }
 
 const UNARY: &[Unary] = &[

@@ -17,8 +17,8 @@ impl Op for Cumsum {
     }
 
     fn doc(&self) -> &'static str {
-        "At each place of an axis the sum of the elements up to it, itself included (ONNX \
-         `CumSum`, ATen `cumsum`)."
+        "At each place of an axis the sum of the elements up to it, itself included unless \
+         `exclusive` (ONNX `CumSum`, ATen `cumsum`)."
     }
 
     fn operands(&self) -> &'static [Operand] {
@@ -36,6 +36,11 @@ impl Op for Cumsum {
                 "reverse",
                 AttrKind::Bool,
                 "Whether to sum from the end; not by default.",
+            ),
+            AttrSpec::optional(
+                "exclusive",
+                AttrKind::Bool,
+                "Whether a place's own element does not count; it does by default.",
             ),
         ];
         SPECS

@@ -9,6 +9,7 @@ mod reshape;
 mod slice;
 mod squeeze;
 mod sum_to;
+mod tile;
 mod transpose;
 
 use syncarp_ir::{OpRegistry, RegisterError};
@@ -25,7 +26,8 @@ pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     registry.register(iota::Iota)?;
     registry.register(flatten::Flatten)?;
     registry.register(squeeze::Squeeze)?;
-    registry.register(squeeze::Unsqueeze)
+    registry.register(squeeze::Unsqueeze)?;
+    registry.register(tile::Tile)
 }
 
 #[cfg(test)]
