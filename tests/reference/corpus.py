@@ -6,7 +6,18 @@ import zlib
 import numpy
 import torch
 
-DTYPES = {torch.float64: "f64", torch.int64: "i64", torch.bool: "bool"}
+DTYPES = {
+    torch.float64: "f64",
+    torch.uint8: "u8",
+    torch.int8: "i8",
+    torch.uint16: "u16",
+    torch.int16: "i16",
+    torch.uint32: "u32",
+    torch.int32: "i32",
+    torch.uint64: "u64",
+    torch.int64: "i64",
+    torch.bool: "bool",
+}
 
 
 class Draw:

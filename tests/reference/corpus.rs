@@ -18,11 +18,13 @@ pub const FAMILIES: &[&str] = &[
     "activation",
     "convolve",
     "elementwise",
+    "indexing",
     "losses",
     "normalize",
     "optimize",
     "pool",
     "product",
+    "random",
     "reduce",
     "shape",
 ];
@@ -87,7 +89,9 @@ fn tensors(json: &Json) -> Option<Tensors> {
         let dims: Vec<usize> = dims.collect::<Option<_>>()?;
         let values = numbers(&json["values"])?;
         let tensor = match json["dtype"].as_str() {
-            Some("i64" | "bool") => Tensor::int(&dims, values.iter().map(|x| *x as i64).collect()),
+            Some(dtype) if !dtype.starts_with('f') => {
+                Tensor::int(&dims, values.iter().map(|x| *x as i64).collect())
+            }
             _ => Tensor::float(&dims, values),
         };
         Some((name.clone(), tensor))

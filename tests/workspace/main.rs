@@ -26,6 +26,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("pass-to-eval", &["ir", "pass"]),
     ("logical", &["evaluator", "ir"]),
     ("place", &["ir", "logical"]),
+    ("onnx", &["diag", "ir", "weights"]),
     ("sweep", &["diag"]),
     ("weights", &["ir"]),
     (

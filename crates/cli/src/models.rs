@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use syncarp_evaluator::{Evaluator, EvaluatorRegistry};
+use syncarp_frontend::export;
 use syncarp_frontend::nni::{self, ModelFile};
 use syncarp_frontend::{FrontendError, LayerRegistry, load_text, save_weights};
 use syncarp_ir::{BuildError, Graph, Initial, OutputKey, Plan, Rewriter, StateKind, TensorType};
@@ -27,6 +28,9 @@ pub(crate) fn read(
     registries: &Registries,
     types: impl for<'n> FnOnce(&'n [String]) -> Vec<(&'n str, TensorType)>,
 ) -> Result<Plan, Failure> {
+    if export::is_exported(path) {
+        return Ok(export::load(path, &registries.ops)?);
+    }
     if path.extension().is_none_or(|extension| extension != "json") {
         return Ok(load_text(path, &registries.ops)?);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use syncarp_ir::{Bindings, Dim, Graph, OutputKey, Plan, State, TensorData, Value};
 
 use crate::error::EngineError;
-use crate::kernel::{Class, KernelRegistry, Precision};
+use crate::kernel::{KernelRegistry, Precision};
 use crate::link::{Runnable, Workspace, read_slot};
 use crate::program::compile;
 use crate::programs::write_input;
@@ -59,11 +59,6 @@ pub fn evaluate<T: Precision>(
         .ok_or_else(|| EngineError::NoGraph(graph.to_owned()))?;
     let bindings = bind_inputs(graph, inputs)?;
     let program = compile::<T>(graph, &bindings, kernels, &[1])?;
-    let dtypes: Vec<_> = graph
-        .outputs()
-        .iter()
-        .map(|o| program.dtype(o.value))
-        .collect();
     let dims: Vec<_> = graph
         .outputs()
         .iter()
@@ -80,17 +75,13 @@ pub fn evaluate<T: Precision>(
     for level in 0..runnable.levels() {
         runnable.run_level(level, 0, 0);
     }
-    let outputs = graph.outputs().iter().zip(dims).zip(dtypes);
+    let outputs = graph.outputs().iter().zip(dims);
     outputs
-        .map(|((output, dims), dtype)| {
+        .map(|(output, dims)| {
             let slot = runnable.slot(output.value, 0);
             let slot = slot.ok_or(EngineError::NoValue(output.value))?;
             // SAFETY: nothing runs.
-            let values = unsafe { read_slot::<T>(slot) };
-            let data = match Class::of(dtype) {
-                Class::Real => TensorData::Float(values),
-                _ => TensorData::Int(values.into_iter().map(|x| x as i64).collect()),
-            };
+            let data = unsafe { read_slot::<T>(slot) };
             Ok((output.key.clone(), Tensor { dims, data }))
         })
         .collect()

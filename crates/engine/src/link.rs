@@ -1,6 +1,6 @@
 //! Linking: a program meets memory, and every place becomes an address.
 
-use syncarp_ir::{Graph, Node, Value};
+use syncarp_ir::{Graph, Node, TensorData, Value};
 
 use crate::kernel::{Class, Io, Prepared, Slot};
 use crate::memory::Block;
@@ -208,25 +208,25 @@ impl<T: Real> Runnable<T> {
     }
 }
 
-/// Reads a slot's elements as numbers.
+/// Reads a slot's elements.
 ///
 /// # Safety
 /// Nobody may write the slot meanwhile.
-pub(crate) unsafe fn read_slot<T: Real>(slot: Slot) -> Vec<f64> {
+pub(crate) unsafe fn read_slot<T: Real>(slot: Slot) -> TensorData {
     // SAFETY: the caller's promise; slots lie in memory that is there.
     unsafe {
         match slot.class {
             Class::Real => {
                 let values = std::slice::from_raw_parts(slot.ptr.cast::<T>(), slot.len);
-                values.iter().map(|x| x.to_f64()).collect()
+                TensorData::Float(values.iter().map(|x| x.to_f64()).collect())
             }
             Class::Int => {
                 let values = std::slice::from_raw_parts(slot.ptr.cast::<i64>(), slot.len);
-                values.iter().map(|x| *x as f64).collect()
+                TensorData::Int(values.to_vec())
             }
             Class::Bool => {
                 let values = std::slice::from_raw_parts(slot.ptr, slot.len);
-                values.iter().map(|x| f64::from(*x)).collect()
+                TensorData::Int(values.iter().map(|x| i64::from(*x)).collect())
             }
         }
     }

@@ -4,7 +4,7 @@
 //! is reused as soon as it is dead; what crosses strands lives from level to level.
 
 use syncarp_ir::core_ops::{INPUT, STATE};
-use syncarp_ir::{Bindings, DType, Graph, Node, OutputKey, State, Value};
+use syncarp_ir::{Bindings, Graph, Node, OutputKey, State, Value};
 
 use crate::error::EngineError;
 use crate::kernel::{Arg, Class, KernelError, KernelRegistry, Precision, Prepared, Spec};
@@ -424,13 +424,6 @@ impl<'a> Layout<'a> {
                 own.take(padded(top) - have);
             }
         }
-    }
-}
-
-impl<T> Program<T> {
-    /// The element type of a value.
-    pub(crate) fn dtype(&self, value: Value) -> DType {
-        self.args[value.index()].dtype
     }
 }
 

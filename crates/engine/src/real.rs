@@ -60,6 +60,28 @@ pub trait Real:
     fn sin(self) -> Self;
     /// Cosine.
     fn cos(self) -> Self;
+    /// Tangent.
+    fn tan(self) -> Self;
+    /// The angle from -pi/2 to pi/2 of a sine.
+    fn asin(self) -> Self;
+    /// The angle from 0 to pi of a cosine.
+    fn acos(self) -> Self;
+    /// The angle from -pi/2 to pi/2 of a tangent.
+    fn atan(self) -> Self;
+    /// The angle of the point with this ordinate and that abscissa.
+    fn atan2(self, abscissa: Self) -> Self;
+    /// Hyperbolic sine.
+    fn sinh(self) -> Self;
+    /// Hyperbolic cosine.
+    fn cosh(self) -> Self;
+    /// The inverse of the hyperbolic sine.
+    fn asinh(self) -> Self;
+    /// The inverse of the hyperbolic cosine.
+    fn acosh(self) -> Self;
+    /// The inverse of the hyperbolic tangent.
+    fn atanh(self) -> Self;
+    /// What is left after taking off the divisor a whole number of times, with the sign of this.
+    fn rem(self, divisor: Self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
     /// The error function to within four units in the last place, in f32 without branches or calls,
@@ -75,6 +97,8 @@ pub trait Real:
     fn ceil(self) -> Self;
     /// Nearest integer, halves to even.
     fn round(self) -> Self;
+    /// The next integer towards zero.
+    fn trunc(self) -> Self;
     /// Whether neither infinite nor NaN.
     fn is_finite(self) -> bool;
     /// Whether NaN.
@@ -223,6 +247,42 @@ macro_rules! real {
             }
             fn cos(self) -> Self {
                 self.cos()
+            }
+            fn tan(self) -> Self {
+                self.tan()
+            }
+            fn asin(self) -> Self {
+                self.asin()
+            }
+            fn acos(self) -> Self {
+                self.acos()
+            }
+            fn atan(self) -> Self {
+                self.atan()
+            }
+            fn sinh(self) -> Self {
+                self.sinh()
+            }
+            fn cosh(self) -> Self {
+                self.cosh()
+            }
+            fn asinh(self) -> Self {
+                self.asinh()
+            }
+            fn acosh(self) -> Self {
+                self.acosh()
+            }
+            fn atanh(self) -> Self {
+                self.atanh()
+            }
+            fn trunc(self) -> Self {
+                self.trunc()
+            }
+            fn atan2(self, abscissa: Self) -> Self {
+                self.atan2(abscissa)
+            }
+            fn rem(self, divisor: Self) -> Self {
+                self % divisor
             }
             fn erf(self) -> Self {
                 $erf(self)

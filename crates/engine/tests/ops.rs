@@ -371,11 +371,13 @@ families!(
     activation,
     convolve,
     elementwise,
+    indexing,
     losses,
     normalize,
     optimize,
     pool,
     product,
+    random,
     reduce,
     shape
 );
@@ -492,4 +494,23 @@ fn dropout_keeps_its_laws() {
     );
     assert_eq!(first, at(1), "a step's draw is always the same");
     assert_ne!(first["mask"], at(2)["mask"], "steps draw anew");
+}
+
+/// No integer passes through a float on its way in or out.
+#[test]
+fn integers_keep_all_their_digits() {
+    let bench = Bench::new();
+    let text = "syncarp 1\nmodel m0 \"case\" data d0 {}\ngraph \"train\" {\n\
+                x = input {model=m0, name=\"x\", dtype=u64, dims=dims[n]}\n\
+                one = constant {dtype=u64, value=1}\n\
+                y = add x, one\n\
+                result m0 \"y\" = y\n}\n";
+    let plan = bench.parse("digits", text).expect("the graph is right");
+    let x = vec![(1 << 53) + 1, i64::MAX, -1];
+    let inputs = Tensors::from([("x".to_owned(), Tensor::int(&[3], x))]);
+    let got = bench.evaluate::<f32>(&plan, &inputs).expect("it runs");
+    assert_eq!(
+        got["y"],
+        Tensor::int(&[3], vec![(1 << 53) + 2, i64::MIN, 0])
+    );
 }

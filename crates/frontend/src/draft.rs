@@ -34,7 +34,12 @@ pub(crate) struct Draft<'a> {
     states: BTreeMap<String, (State, Value)>,
     /// For each path with a random op, how many there are.
     streams: BTreeMap<String, u32>,
+    /// How many elements have been written down.
+    written: u64,
 }
+
+/// The most elements that a model's graph has written down: what is larger lies in a file.
+const MAX_WRITTEN: u64 = 1 << 22;
 
 impl<'a> Draft<'a> {
     pub fn new(name: &str, source: &'a Source, b: GraphBuilder, columns: Columns<'a>) -> Self {
@@ -57,6 +62,7 @@ impl<'a> Draft<'a> {
             paths: HashSet::new(),
             states: BTreeMap::new(),
             streams: BTreeMap::new(),
+            written: 0,
         }
     }
 
@@ -200,6 +206,15 @@ impl<'a> Draft<'a> {
         let count = self.streams.entry(path.to_owned()).or_default();
         *count += 1;
         StreamKey::unbound(path, *count - 1)
+    }
+
+    /// Counts elements that are to be written down.
+    pub fn write_down(&mut self, elements: u64) -> Result<(), String> {
+        self.written = self.written.saturating_add(elements);
+        match self.written <= MAX_WRITTEN {
+            true => Ok(()),
+            false => Err(format!("the graph holds more than {MAX_WRITTEN} numbers")),
+        }
     }
 
     /// Reads a state.

@@ -7,6 +7,7 @@ use syncarp_ir::Violations;
 use syncarp_weights::WeightsError;
 use thiserror::Error;
 
+use crate::export::ExportError;
 use crate::registry::fold;
 
 /// Why there is no model graph.
@@ -45,6 +46,9 @@ pub enum FrontendError {
     /// Weights that cannot be read or written, are damaged or belong to something else.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// An exported program that is damaged, or asks for what there is not here.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A text form that types but is no sound plan: of its author.
     #[error("{}: {violations}", path.display())]
     Unsound {

@@ -33,6 +33,7 @@ mod context;
 mod cut;
 mod draft;
 mod error;
+pub mod export;
 mod freeze;
 mod init;
 mod layers;

@@ -21,8 +21,17 @@ pub enum DType {
     U8,
     /// Signed byte.
     I8,
+    /// Unsigned 16-bit integer.
+    U16,
+    /// 16-bit integer.
+    I16,
+    /// Unsigned 32-bit integer.
+    U32,
     /// 32-bit integer.
     I32,
+    /// Unsigned 64-bit integer. Wherever elements are held as `i64`, those of this dtype are the
+    /// same 64 bits.
+    U64,
     /// 64-bit integer.
     I64,
     /// Truth value.
@@ -31,14 +40,18 @@ pub enum DType {
 
 impl DType {
     /// Every dtype, in the order of their definition.
-    pub const ALL: [DType; 9] = [
+    pub const ALL: [DType; 13] = [
         DType::F16,
         DType::BF16,
         DType::F32,
         DType::F64,
         DType::U8,
         DType::I8,
+        DType::U16,
+        DType::I16,
+        DType::U32,
         DType::I32,
+        DType::U64,
         DType::I64,
         DType::Bool,
     ];
@@ -52,7 +65,11 @@ impl DType {
             DType::F64 => "f64",
             DType::U8 => "u8",
             DType::I8 => "i8",
+            DType::U16 => "u16",
+            DType::I16 => "i16",
+            DType::U32 => "u32",
             DType::I32 => "i32",
+            DType::U64 => "u64",
             DType::I64 => "i64",
             DType::Bool => "bool",
         }
@@ -72,9 +89,32 @@ impl DType {
     pub fn size(self) -> usize {
         match self {
             DType::U8 | DType::I8 | DType::Bool => 1,
-            DType::F16 | DType::BF16 => 2,
-            DType::F32 | DType::I32 => 4,
-            DType::F64 | DType::I64 => 8,
+            DType::F16 | DType::BF16 | DType::U16 | DType::I16 => 2,
+            DType::F32 | DType::U32 | DType::I32 => 4,
+            DType::F64 | DType::U64 | DType::I64 => 8,
+        }
+    }
+
+    /// Whether it holds integers; truth values are none.
+    pub fn is_integer(self) -> bool {
+        !self.is_float() && self != DType::Bool
+    }
+
+    /// Whether it holds integers that are never negative.
+    pub fn is_unsigned(self) -> bool {
+        matches!(self, DType::U8 | DType::U16 | DType::U32 | DType::U64)
+    }
+
+    /// An integer as one of this dtype: what lies outside wraps. Of u64 it is the same 64 bits.
+    pub fn wrap(self, value: i64) -> i64 {
+        match self {
+            DType::U8 => i64::from(value as u8),
+            DType::I8 => i64::from(value as i8),
+            DType::U16 => i64::from(value as u16),
+            DType::I16 => i64::from(value as i16),
+            DType::U32 => i64::from(value as u32),
+            DType::I32 => i64::from(value as i32),
+            _ => value,
         }
     }
 }
@@ -211,5 +251,47 @@ impl fmt::Display for TensorType {
 impl fmt::Debug for TensorType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dtypes_have_names_and_kinds() {
+        for dtype in DType::ALL {
+            assert_eq!(DType::from_name(dtype.name()), Some(dtype));
+            let kinds = [dtype.is_float(), dtype.is_integer(), dtype == DType::Bool];
+            assert_eq!(kinds.iter().filter(|k| **k).count(), 1, "{dtype}");
+            let bits = dtype
+                .name()
+                .trim_start_matches(|c: char| !c.is_ascii_digit());
+            if let Ok(bits) = bits.parse::<usize>() {
+                assert_eq!(dtype.size() * 8, bits, "{dtype}");
+            }
+            assert_eq!(
+                dtype.is_unsigned(),
+                dtype.name().starts_with('u'),
+                "{dtype}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_wraps() {
+        for (dtype, value, want) in [
+            (DType::U8, 257, 1),
+            (DType::I8, 128, -128),
+            (DType::U16, -1, 65_535),
+            (DType::I16, 32_768, -32_768),
+            (DType::U32, -1, 4_294_967_295),
+            (DType::I32, 1 << 31, -(1 << 31)),
+            (DType::U64, -1, -1),
+            (DType::I64, i64::MIN, i64::MIN),
+        ] {
+            assert_eq!(dtype.wrap(value), want, "{dtype}");
+            assert_eq!(dtype.wrap(want), want, "{dtype}");
+        }
     }
 }

@@ -9,6 +9,10 @@ pub(crate) enum Takes {
     Floats,
     /// Floats and integers.
     Numbers,
+    /// Integers only.
+    Integers,
+    /// Integers and truth values.
+    Bits,
     /// Truth values only.
     Truths,
     /// Anything.
@@ -20,6 +24,8 @@ impl Takes {
         match self {
             Takes::Floats => dtype.is_float(),
             Takes::Numbers => dtype != DType::Bool,
+            Takes::Integers => dtype.is_integer(),
+            Takes::Bits => !dtype.is_float(),
             Takes::Truths => dtype == DType::Bool,
             Takes::All => true,
         }
@@ -29,6 +35,8 @@ impl Takes {
         match self {
             Takes::Floats => "a float",
             Takes::Numbers => "a float or an integer",
+            Takes::Integers => "an integer",
+            Takes::Bits => "an integer or a bool",
             Takes::Truths => "a bool",
             Takes::All => "anything",
         }

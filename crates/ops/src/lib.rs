@@ -7,11 +7,15 @@
 //! ```
 
 mod attention;
+mod bitwise;
+#[cfg(test)]
+mod case;
 mod conv;
 mod device;
 mod elementwise;
 mod emit;
 mod expect;
+mod indexing;
 mod infer;
 mod linear;
 mod loss;
@@ -46,6 +50,12 @@ fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
         "elementwise",
         "Element by element, broadcasting as NumPy does where there are several operands.",
         elementwise::register,
+    )?;
+    family("bitwise", "Bits of integers.", bitwise::register)?;
+    family(
+        "indexing",
+        "Taking, placing and ordering elements by indices.",
+        indexing::register,
     )?;
     family(
         "reduce",

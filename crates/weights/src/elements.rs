@@ -17,7 +17,12 @@ pub fn decode(dtype: DType, bytes: &[u8]) -> Option<TensorData> {
         DType::F64 => TensorData::Float(each(bytes, f64::from_le_bytes)?),
         DType::U8 | DType::Bool => TensorData::Int(each(bytes, |[b]| i64::from(b))?),
         DType::I8 => TensorData::Int(each(bytes, |[b]| i64::from(b as i8))?),
+        DType::U16 => TensorData::Int(each(bytes, |b| i64::from(u16::from_le_bytes(b)))?),
+        DType::I16 => TensorData::Int(each(bytes, |b| i64::from(i16::from_le_bytes(b)))?),
+        DType::U32 => TensorData::Int(each(bytes, |b| i64::from(u32::from_le_bytes(b)))?),
         DType::I32 => TensorData::Int(each(bytes, |b| i64::from(i32::from_le_bytes(b)))?),
+        // The same bits, as everywhere.
+        DType::U64 => TensorData::Int(each(bytes, |b| u64::from_le_bytes(b) as i64)?),
         DType::I64 => TensorData::Int(each(bytes, i64::from_le_bytes)?),
     })
 }
@@ -58,10 +63,19 @@ pub fn encode(dtype: DType, data: &TensorData) -> Option<Vec<u8>> {
         (DType::I8, TensorData::Int(items)) => {
             each(items, |x| Some(i8::try_from(x).ok()?.to_le_bytes()))
         }
+        (DType::U16, TensorData::Int(items)) => {
+            each(items, |x| Some(u16::try_from(x).ok()?.to_le_bytes()))
+        }
+        (DType::I16, TensorData::Int(items)) => {
+            each(items, |x| Some(i16::try_from(x).ok()?.to_le_bytes()))
+        }
+        (DType::U32, TensorData::Int(items)) => {
+            each(items, |x| Some(u32::try_from(x).ok()?.to_le_bytes()))
+        }
         (DType::I32, TensorData::Int(items)) => {
             each(items, |x| Some(i32::try_from(x).ok()?.to_le_bytes()))
         }
-        (DType::I64, TensorData::Int(items)) => each(items, |x| Some(x.to_le_bytes())),
+        (DType::U64 | DType::I64, TensorData::Int(items)) => each(items, |x| Some(x.to_le_bytes())),
         (_, TensorData::Float(_) | TensorData::Int(_)) => None,
     }
 }
@@ -135,12 +149,26 @@ mod tests {
     #[test]
     fn integers_survive_and_too_large_ones_are_refused() {
         let data = TensorData::Int(vec![-3, 0, 127]);
-        for dtype in [DType::I8, DType::I32, DType::I64] {
+        for dtype in [DType::I8, DType::I16, DType::I32, DType::I64, DType::U64] {
             assert_eq!(
                 decode(dtype, &encode(dtype, &data).unwrap()),
                 Some(data.clone())
             );
         }
+        let large = TensorData::Int(vec![0, 40_000, 65_535]);
+        for dtype in [DType::U16, DType::U32, DType::I32, DType::U64] {
+            let bytes = encode(dtype, &large).unwrap();
+            assert_eq!(bytes.len(), 3 * dtype.size());
+            assert_eq!(decode(dtype, &bytes), Some(large.clone()));
+        }
+        assert_eq!(encode(DType::I16, &large), None);
+        assert_eq!(encode(DType::U16, &TensorData::Int(vec![65_536])), None);
+        assert_eq!(encode(DType::U32, &TensorData::Int(vec![1 << 32])), None);
+        // Above the largest i64 the bits are those of a negative one.
+        assert_eq!(
+            decode(DType::U64, &u64::MAX.to_le_bytes()),
+            Some(TensorData::Int(vec![-1]))
+        );
         assert_eq!(encode(DType::U8, &data), None);
         assert_eq!(encode(DType::Bool, &data), None);
         assert_eq!(encode(DType::F32, &data), None);

@@ -73,13 +73,7 @@ impl Tensors {
         if ty.numbers().as_deref() != Some(&info.shape) {
             return Err(format!("is {:?}, but the state is {ty}", info.shape));
         }
-        let wider = match (found, dtype) {
-            (DType::F16 | DType::BF16, DType::F32) => true,
-            (DType::F16 | DType::BF16 | DType::F32, DType::F64) => true,
-            (DType::U8 | DType::I8, DType::I32 | DType::I64) | (DType::I32, DType::I64) => true,
-            (found, dtype) => found == dtype,
-        };
-        if !wider {
+        if found != dtype && !widens(found, dtype) {
             return Err(format!(
                 "is of {found}, which a state of type {ty} cannot hold exactly"
             ));
@@ -276,6 +270,16 @@ fn is_hash(name: &str) -> bool {
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
+/// Whether every element of one dtype is one of another, larger dtype of its kind.
+fn widens(from: DType, to: DType) -> bool {
+    match (from, to) {
+        (DType::F16 | DType::BF16, DType::F32) => true,
+        (DType::F16 | DType::BF16 | DType::F32, DType::F64) => true,
+        _ if !(from.is_integer() && to.is_integer()) => false,
+        _ => from.size() < to.size() && (from.is_unsigned() || !to.is_unsigned()),
+    }
+}
+
 fn stored(dtype: DType) -> Dtype {
     match dtype {
         DType::F16 => Dtype::F16,
@@ -284,8 +288,47 @@ fn stored(dtype: DType) -> Dtype {
         DType::F64 => Dtype::F64,
         DType::U8 => Dtype::U8,
         DType::I8 => Dtype::I8,
+        DType::U16 => Dtype::U16,
+        DType::I16 => Dtype::I16,
+        DType::U32 => Dtype::U32,
         DType::I32 => Dtype::I32,
+        DType::U64 => Dtype::U64,
         DType::I64 => Dtype::I64,
         DType::Bool => Dtype::BOOL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest and the largest integer of a dtype.
+    fn range(dtype: DType) -> Option<(i128, i128)> {
+        let bits = 8 * dtype.size() as u32;
+        match dtype {
+            d if !d.is_integer() => None,
+            d if d.is_unsigned() => Some((0, (1 << bits) - 1)),
+            _ => Some((-(1 << (bits - 1)), (1 << (bits - 1)) - 1)),
+        }
+    }
+
+    #[test]
+    fn integers_become_those_that_hold_all_of_them() {
+        for from in DType::ALL {
+            for to in DType::ALL.into_iter().filter(|to| *to != from) {
+                let (Some((low, high)), Some((least, most))) = (range(from), range(to)) else {
+                    continue;
+                };
+                let holds = least <= low && high <= most;
+                assert_eq!(widens(from, to), holds, "{from} {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn floats_become_larger_floats_alone() {
+        assert!(widens(DType::F16, DType::F32) && widens(DType::F32, DType::F64));
+        assert!(!widens(DType::F16, DType::BF16) && !widens(DType::F64, DType::F32));
+        assert!(!widens(DType::U8, DType::F32) && !widens(DType::Bool, DType::U8));
     }
 }

@@ -4,11 +4,13 @@ from cases import (
     activation,
     convolve,
     elementwise,
+    indexing,
     losses,
     normalize,
     optimize,
     pool,
     product,
+    random,
     reduce,
     shape,
 )
@@ -24,4 +26,6 @@ FAMILIES = {
     "normalize": normalize.record,
     "losses": losses.record,
     "optimize": optimize.record,
+    "indexing": indexing.record,
+    "random": random.record,
 }

@@ -12,6 +12,7 @@ BINARY = {
     "maximum": torch.maximum,
     "minimum": torch.minimum,
     "pow": torch.pow,
+    "atan2": torch.atan2,
 }
 
 COMPARE = {
@@ -42,6 +43,15 @@ UNARY = {
     "sigmoid": (torch.sigmoid, -8, 8),
     "relu": (torch.relu, -2, 2),
     "erf": (torch.erf, -4, 4),
+    "tan": (torch.tan, -1.25, 1.25),
+    "asin": (torch.asin, -0.875, 0.875),
+    "acos": (torch.acos, -0.875, 0.875),
+    "atan": (torch.atan, -4, 4),
+    "sinh": (torch.sinh, -3, 3),
+    "cosh": (torch.cosh, -3, 3),
+    "asinh": (torch.asinh, -4, 4),
+    "acosh": (torch.acosh, 1.125, 5.125),
+    "atanh": (torch.atanh, -0.875, 0.875),
 }
 
 CONSTANT = {
@@ -49,6 +59,7 @@ CONSTANT = {
     "floor": torch.floor,
     "ceil": torch.ceil,
     "round": torch.round,
+    "trunc": torch.trunc,
 }
 
 # What the dims of the operands are, and how the text writes them.
@@ -70,6 +81,10 @@ def record(corpus):
     select(corpus)
     unary(corpus)
     cast(corpus)
+    modulo(corpus)
+    classify(corpus)
+    narrow(corpus)
+    bitwise(corpus)
 
 
 def binary(corpus):
@@ -196,6 +211,10 @@ def unary(corpus):
     moved = {"x": corpus.draw("to_device", "a matrix").floats(3, 2)}
     corpus.add("to_device", "a matrix", "y = to_device x {to=0}", moved, torch.clone,
                dims={"x": "n, 2"})
+    # Finite differences do not see that a gradient stops.
+    stopped = {"x": corpus.draw("stop_gradient", "on the way").floats(3, 2)}
+    corpus.add("stop_gradient", "on the way", "t = stop_gradient x\ny = mul t, x", stopped,
+               lambda x: x.detach() * x, dims={"x": "n, 2"}, kinks=True)
     copied = {"x": torch.tensor([True, False, True])}
     corpus.add("copy", "truth values", "y = copy x", copied, torch.clone)
 
@@ -224,3 +243,103 @@ def cast(corpus):
     draw = corpus.draw("cast", "a mask")
     graph = "z = constant {dtype=f64, value=0.0}\nc = gt x, z\nm = cast c {to=f64}\ny = mul x, m"
     corpus.add("cast", "a mask", graph, {"x": draw.floats(3, 3)}, lambda x: x * (x > 0).double())
+
+
+def modulo(corpus):
+    for op, function in (("remainder", torch.remainder), ("fmod", torch.fmod)):
+        call = lambda a, b: function(a, b)
+        for what, left, right, dims in BROADCAST:
+            draw = corpus.draw(op, what)
+            # Where a is a whole number of times b the slope in b jumps.
+            inputs = {"a": draw.floats(*left, low=-8, high=8), "b": draw.floats(*right)}
+            corpus.add(op, what, f"y = {op} a, b", inputs, call, dims=dims, kinks=True)
+        inputs = {"a": torch.tensor([7, -7, 7, -7, 6]), "b": torch.tensor([3, 3, -3, -3, -3])}
+        corpus.add(op, "integers", f"y = {op} a, b", inputs, call)
+        nan, inf = float("nan"), float("inf")
+        odd = {"a": floats([1.0, inf, nan, -0.5]), "b": floats([0.0, 2.0, 2.0, 4.0])}
+        corpus.add(op, "not a number", f"y = {op} a, b", odd, call, fixed=("a", "b"))
+
+
+def classify(corpus):
+    nan, inf = float("nan"), float("inf")
+    x = {"x": floats([[1.0, nan, inf], [-inf, 0.0, 1e30]])}
+    corpus.add("is_nan", "corners", "y = is_nan x", x, torch.isnan, dims={"x": "n, 3"},
+               fixed=("x",))
+    corpus.add("is_inf", "both", "y = is_inf x", x, torch.isinf, fixed=("x",))
+    corpus.add("is_inf", "positive", "y = is_inf x {negative=false}", x, torch.isposinf,
+               fixed=("x",))
+    corpus.add("is_inf", "negative", "y = is_inf x {positive=false}", x, torch.isneginf,
+               fixed=("x",))
+    corpus.add("logical_xor", "broadcast", "y = logical_xor a, b",
+               {"a": torch.tensor([[True], [False]]), "b": torch.tensor([True, False])},
+               torch.logical_xor)
+
+
+NARROW = [torch.uint8, torch.int8, torch.int16, torch.int32]
+
+
+def narrow(corpus):
+    """Integers that do not fit wrap."""
+    for dtype in NARROW:
+        bits = torch.iinfo(dtype)
+        a = torch.tensor([bits.max, bits.min, bits.max, 7, 100], dtype=dtype)
+        b = torch.tensor([1, 1, bits.max, 2, 3], dtype=dtype)
+        short = str(dtype).removeprefix("torch.")
+        for op, function in (
+            ("add", torch.add),
+            ("sub", torch.sub),
+            ("mul", torch.mul),
+            ("maximum", torch.maximum),
+            ("minimum", torch.minimum),
+            ("remainder", torch.remainder),
+            ("lt", torch.lt),
+        ):
+            call = lambda a, b: function(a, b)
+            corpus.add(op, f"of {short}", f"y = {op} a, b", {"a": a, "b": b}, call)
+        for op, function in (("neg", torch.neg), ("square", torch.square)):
+            call = lambda x: function(x)
+            corpus.add(op, f"of {short}", f"y = {op} x", {"x": a}, call)
+        whole = torch.tensor([300, -1, 70000, 5])
+        name = {torch.uint8: "u8", torch.int8: "i8", torch.int16: "i16", torch.int32: "i32"}[dtype]
+        corpus.add("cast", f"to {short}", f"y = cast x {{to={name}}}", {"x": whole},
+                   lambda x: x.to(dtype))
+    inputs = {"a": torch.tensor([2, -3, 7, 0, 5]), "b": torch.tensor([10, 3, 0, 0, 1])}
+    corpus.add("pow", "integers", "y = pow a, b", inputs, torch.pow)
+    large = torch.tensor([[2**32 - 1, 7], [0, 2**31]])
+    for dtype, name in ((torch.uint16, "u16"), (torch.uint32, "u32"), (torch.uint64, "u64")):
+        graph = f"t = cast x {{to={name}}}\ny = cast t {{to=i64}}"
+        corpus.add("cast", f"to {name} and back", graph, {"x": large},
+                   lambda x: x.to(dtype).to(torch.int64))
+
+
+def bitwise(corpus):
+    for op, function in (
+        ("bitwise_and", torch.bitwise_and),
+        ("bitwise_or", torch.bitwise_or),
+        ("bitwise_xor", torch.bitwise_xor),
+    ):
+        call = lambda a, b: function(a, b)
+        for dtype in (torch.uint8, torch.int8, torch.int64):
+            short = str(dtype).removeprefix("torch.")
+            a = torch.tensor([[1], [100], [-1 if dtype != torch.uint8 else 255]], dtype=dtype)
+            b = torch.tensor([5, 12, 90], dtype=dtype)
+            corpus.add(op, f"of {short}", f"y = {op} a, b", {"a": a, "b": b}, call,
+                       dims={"a": "n, 1"})
+        truth = {"a": torch.tensor([True, True, False]), "b": torch.tensor([True, False, False])}
+        corpus.add(op, "truth values", f"y = {op} a, b", truth, call)
+    for dtype in (torch.uint8, torch.int8, torch.int64, torch.bool):
+        short = str(dtype).removeprefix("torch.")
+        x = torch.tensor([0, 1, 1 if dtype == torch.bool else 100], dtype=dtype)
+        corpus.add("bitwise_not", f"of {short}", "y = bitwise_not x", {"x": x}, torch.bitwise_not)
+    for op, function in (
+        ("shift_left", torch.bitwise_left_shift),
+        ("shift_right", torch.bitwise_right_shift),
+    ):
+        call = lambda a, b: function(a, b)
+        for dtype in (torch.uint8, torch.int8, torch.int32, torch.int64):
+            short = str(dtype).removeprefix("torch.")
+            a = torch.tensor([1, 100, torch.iinfo(dtype).max, torch.iinfo(dtype).min], dtype=dtype)
+            b = torch.tensor([3, 1, 4, 2], dtype=dtype)
+            if dtype == torch.int64 and op == "shift_left":
+                a = torch.tensor([1, 100, -3, 2**40])
+            corpus.add(op, f"of {short}", f"y = {op} a, b", {"a": a, "b": b}, call)

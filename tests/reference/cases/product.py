@@ -28,6 +28,8 @@ SHAPES = [
 
 def record(corpus):
     matmul(corpus)
+    einsum(corpus)
+    det(corpus)
     linear(corpus)
     attention(corpus)
 
@@ -108,3 +110,64 @@ def attention(corpus):
         }
         call = lambda q, k, v: torch.softmax(q @ k.mT / math.sqrt(depth), -1) @ v
         corpus.add(op, what, f"y = {op} q, k, v", inputs, call, dims=dims)
+
+
+def einsum(corpus):
+    for equation, shapes, dims in (
+        ("ij,jk->ik", [(3, 4), (4, 2)], {"a": "n, 4"}),
+        ("bij,bjk->bik", [(2, 3, 4), (2, 4, 3)], {"a": "n, 3, 4", "b": "n, 4, 3"}),
+        ("bhqd,bhkd->bhqk", [(2, 2, 3, 4), (2, 2, 5, 4)], None),
+        ("...ij,...jk->...ik", [(2, 1, 3, 4), (5, 4, 2)], None),
+        ("ij->ji", [(3, 4)], None),
+        ("ba", [(3, 4)], {"a": "n, 4"}),
+        ("ii->i", [(4, 4)], None),
+        ("ii", [(4, 4)], None),
+        ("iji->j", [(3, 2, 3)], None),
+        ("i,j->ij", [(3,), (4,)], None),
+        ("i,i->", [(5,), (5,)], None),
+        ("ij,ij->i", [(3, 4), (3, 1)], {"a": "n, 4", "b": "n, 1"}),
+        ("ij,jk,kl->il", [(3, 2), (2, 4), (4, 3)], None),
+        ("ab,ac", [(2, 3), (2, 4)], None),
+        ("aij,akj->ik", [(2, 3, 4), (2, 5, 4)], None),
+        ("i...->...", [(3, 2, 2)], None),
+        ("i,->i", [(3,), ()], None),
+        ("ij,k->j", [(2, 3), (4,)], None),
+    ):
+        draw = corpus.draw("einsum", equation)
+        inputs = dict(zip("abc", [draw.floats(*shape) for shape in shapes]))
+        graph = f'y = einsum {", ".join(inputs)} {{equation="{equation}"}}'
+        call = lambda *tensors: torch.einsum(equation, *tensors)
+        corpus.add("einsum", equation, graph, inputs, call, dims=dims)
+    draw = corpus.draw("einsum", "integers")
+    inputs = {"a": draw.ints(9, 2, 3) - 4, "b": draw.ints(9, 4, 3) - 4}
+    corpus.add("einsum", "integers", 'y = einsum a, b {equation="ij,kj->ki"}', inputs,
+               lambda a, b: b @ a.T)
+
+
+def det(corpus):
+    for what, shape, dims in (
+        ("a matrix", (4, 4), {"x": "n, n"}),
+        ("a batch", (3, 2, 2, 2), {"x": "m, 2, 2, 2"}),
+        ("larger", (9, 9), None),
+        ("one number", (1, 1), None),
+        ("no rows", (2, 0, 0), None),
+    ):
+        x = corpus.draw("det", what).floats(*shape)
+        # PyTorch knows no way back from nothing.
+        fixed = ("x",) if what == "no rows" else ()
+        corpus.add("det", what, "y = det x", {"x": x}, torch.linalg.det, dims=dims, fixed=fixed)
+
+    def cofactors(x):
+        """The determinant along the first row, whose gradient is right where it is zero."""
+        if len(x) == 1:
+            return x[0, 0]
+        minors = [torch.cat([x[1:, :j], x[1:, j + 1:]], 1) for j in range(len(x))]
+        return sum((-1) ** j * x[0, j] * cofactors(minor) for j, minor in enumerate(minors))
+
+    for what, rows in (
+        ("singular", [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.5, -1.0, 4.0]]),
+        ("of rank one", [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-1.0, -2.0, -3.0]]),
+        ("zeros on the diagonal", [[0.0, 1.0, 0.0], [0.0, 0.0, 2.0], [3.0, 0.0, 0.0]]),
+    ):
+        x = torch.tensor(rows, dtype=torch.float64)
+        corpus.add("det", what, "y = det x", {"x": x}, cofactors)

@@ -25,6 +25,10 @@ def record(corpus):
     products(corpus)
     var(corpus)
     cumsum(corpus)
+    exclusive(corpus)
+    cumprod(corpus)
+    smallest(corpus)
+    narrow(corpus)
     places(corpus)
 
 
@@ -164,3 +168,78 @@ def places(corpus):
                lambda x: torch.argmax(x, 1), fixed=("x",))
     corpus.add("argmax", "integers", "y = argmax x {axis=0}", {"x": torch.tensor([3, 7, 5])},
                lambda x: torch.argmax(x, 0))
+
+
+def shifted(x, axis, reverse, first):
+    """What running over all elements before a place gives, from what running over them gives."""
+    size = x.shape[axis]
+    start = torch.full_like(x.narrow(axis, 0, 1), first)
+    if reverse:
+        return torch.cat([x.narrow(axis, 1, size - 1), start], axis)
+    return torch.cat([start, x.narrow(axis, 0, size - 1)], axis)
+
+
+def exclusive(corpus):
+    for what, axis, reverse in (("without its own", 1, False), ("without its own, back", 0, True)):
+        x = corpus.draw("cumsum", what).floats(4, 3)
+        back = [axis] if reverse else []
+        call = lambda x: shifted(x.flip(back).cumsum(axis).flip(back), axis, reverse, 0)
+        graph = f"y = cumsum x {{axis={axis}, exclusive=true, reverse={str(reverse).lower()}}}"
+        corpus.add("cumsum", what, graph, {"x": x}, call, dims={"x": "n, 3"})
+    small = torch.tensor([[100, 100, 100]], dtype=torch.uint8)
+    corpus.add("cumsum", "small integers", "y = cumsum x {axis=1}", {"x": small},
+               lambda x: x.cumsum(1, dtype=torch.uint8))
+
+
+def cumprod(corpus):
+    for what, axis, reverse, alone, shape, dims in (
+        ("rows", 0, False, False, (4, 3), {"x": "n, 3"}),
+        ("columns", -1, False, False, (3, 5), {"x": "n, 5"}),
+        ("the middle", 1, False, False, (2, 4, 3), None),
+        ("from the end", 1, True, False, (3, 4), None),
+        ("without its own", 1, False, True, (3, 4), None),
+        ("without its own, back", 0, True, True, (3, 4), None),
+    ):
+        x = corpus.draw("cumprod", what).floats(*shape)
+        back = [axis] if reverse else []
+
+        def call(x):
+            y = x.flip(back).cumprod(axis).flip(back)
+            return shifted(y, axis, reverse, 1) if alone else y
+
+        flags = f"reverse={str(reverse).lower()}, exclusive={str(alone).lower()}"
+        graph = f"y = cumprod x {{axis={axis}, {flags}}}"
+        corpus.add("cumprod", what, graph, {"x": x}, call, dims=dims)
+    zeros = floats([[2.0, 0.0, 3.0], [0.0, 0.0, 5.0], [1.0, -2.0, 0.0]])
+    corpus.add("cumprod", "zeros", "y = cumprod x {axis=1}", {"x": zeros}, lambda x: x.cumprod(1))
+    corpus.add("cumprod", "integers", "y = cumprod x {axis=0}", {"x": torch.tensor([3, -1, 4])},
+               lambda x: torch.cumprod(x, 0))
+
+
+def smallest(corpus):
+    for what, axis, keep, shape, dims in (
+        ("columns", -1, False, (5, 4), {"x": "n, 4"}),
+        ("rows", 0, True, (5, 4), {"x": "n, 4"}),
+    ):
+        x = corpus.draw("argmin", what).floats(*shape)
+        call = lambda x: torch.argmin(x, axis, keepdim=keep)
+        graph = f"y = argmin x {{axis={axis}, keep={str(keep).lower()}}}"
+        corpus.add("argmin", what, graph, {"x": x}, call, dims=dims, fixed=("x",))
+    nan = float("nan")
+    tied = floats([[3.0, 1.0, 1.0], [2.0, 2.0, 2.0], [1.0, nan, nan]])
+    corpus.add("argmin", "ties and not a number", "y = argmin x {axis=1}", {"x": tied},
+               lambda x: torch.argmin(x, 1), fixed=("x",))
+    for op, function in (("argmax", torch.argmax), ("argmin", torch.argmin)):
+        call = lambda x: x.shape[1] - 1 - function(x.flip(1), 1)
+        corpus.add(op, "the last", f"y = {op} x {{axis=1, last=true}}", {"x": tied}, call,
+                   fixed=("x",))
+
+
+def narrow(corpus):
+    x = torch.tensor([[200, 100, 3], [255, 1, 1]], dtype=torch.uint8)
+    corpus.add("sum", "small integers", "y = sum x {axes=[1]}", {"x": x},
+               lambda x: x.sum(1, dtype=torch.uint8))
+    corpus.add("prod", "small integers", "y = prod x {axes=[1]}", {"x": x},
+               lambda x: x.prod(1, dtype=torch.uint8))
+    corpus.add("reduce_max", "small integers", "y = reduce_max x {axes=[1]}", {"x": x},
+               lambda x: x.amax(1))

@@ -21,6 +21,7 @@ def record(corpus):
     cut(corpus, moves)
     pad(corpus)
     iota(corpus)
+    tile(corpus, moves)
 
 
 def reshape(corpus, moves):
@@ -178,3 +179,19 @@ def iota(corpus):
     graph = "i = iota {dims=dims[2, 3], dtype=i64, axis=-1}\ny = mul i, x"
     corpus.add("iota", "integers along columns", graph, {"x": x},
                lambda x: torch.arange(3).expand(2, 3) * x)
+
+
+def tile(corpus, moves):
+    for what, repeats, dims, text in (
+        ("columns", (1, 3), (3, 2), "n, 2"),
+        ("rows", (2, 1), (3, 2), "n, 2"),
+        ("both", (2, 3), (3, 2), "n, m"),
+        ("once", (1, 1), (3, 2), None),
+        ("never", (2, 0), (3, 2), None),
+        ("more axes than one copy repeats", (2, 2, 1, 3, 2, 2), (1, 2, 2, 1, 2, 1), None),
+        ("a scalar", (), (), None),
+    ):
+        moves("tile", what, f"repeats={list(repeats)}", dims, lambda x: x.repeat(repeats), text)
+    truth = torch.tensor([True, False])
+    corpus.add("tile", "truth values", "y = tile x {repeats=[2]}", {"x": truth},
+               lambda x: x.repeat(2))

@@ -2,7 +2,7 @@
 
 use syncarp_ir::DType;
 
-use super::elementwise::{same_length, walk, wrapped};
+use super::elementwise::{order, same_length, walk};
 use super::walk::{map, zip2, zip3};
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
@@ -17,13 +17,17 @@ macro_rules! compare {
 
             fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
                 let walk = walk::<2>(spec, 0)?;
+                let order = order(spec.operands[0].dtype);
                 Ok(match Class::of(spec.operands[0].dtype) {
                     Class::Real => Prepared::new(move |io| {
                         let f = |$a: T, $b: T| u8::from($f);
                         zip2(&walk, io.real(0), io.real(1), io.out_bool(0), f);
                     }),
                     Class::Int => Prepared::new(move |io| {
-                        let f = |$a: i64, $b: i64| u8::from($f);
+                        let f = |$a: i64, $b: i64| {
+                            let ($a, $b) = ($a ^ order, $b ^ order);
+                            u8::from($f)
+                        };
                         zip2(&walk, io.int(0), io.int(1), io.out_bool(0), f);
                     }),
                     Class::Bool => Prepared::new(move |io| {
@@ -65,6 +69,7 @@ macro_rules! logical {
 logical! {
     LogicalAnd = "logical_and", |a, b| a & b;
     LogicalOr = "logical_or", |a, b| a | b;
+    LogicalXor = "logical_xor", |a, b| a ^ b;
 }
 
 struct LogicalNot;
@@ -137,6 +142,9 @@ impl Kernel for Cast {
         Ok(match (Class::of(from), Class::of(to)) {
             // Whatever the float dtype, an engine computes in one precision.
             (Class::Real, Class::Real) => Prepared::new(|io| io.out(0).copy_from_slice(io.real(0))),
+            (Class::Real, Class::Int) if to == DType::U64 => Prepared::new(|io| {
+                map(io.real(0), io.out_int(0), |x: T| x.to_f64() as u64 as i64);
+            }),
             (Class::Real, Class::Int) => Prepared::new(move |io| {
                 let f = move |x: T| (x.to_f64() as i64).clamp(low, high);
                 map(io.real(0), io.out_int(0), f);
@@ -144,11 +152,14 @@ impl Kernel for Cast {
             (Class::Real, Class::Bool) => Prepared::new(|io| {
                 map(io.real(0), io.out_bool(0), |x: T| u8::from(x != T::ZERO));
             }),
+            (Class::Int, Class::Real) if from == DType::U64 => Prepared::new(|io| {
+                map(io.int(0), io.out(0), |x: i64| T::from_f64(x as u64 as f64));
+            }),
             (Class::Int, Class::Real) => Prepared::new(|io| {
                 map(io.int(0), io.out(0), |x: i64| T::from_f64(x as f64));
             }),
             (Class::Int, Class::Int) => Prepared::new(move |io| {
-                map(io.int(0), io.out_int(0), move |x: i64| wrapped(to, x));
+                map(io.int(0), io.out_int(0), move |x: i64| to.wrap(x));
             }),
             (Class::Int, Class::Bool) => Prepared::new(|io| {
                 map(io.int(0), io.out_bool(0), |x: i64| u8::from(x != 0));
@@ -170,13 +181,17 @@ impl Kernel for Cast {
     }
 }
 
-/// The smallest and the largest integer of a dtype.
-fn bounds(dtype: DType) -> (i64, i64) {
+/// The smallest and the largest integer of a dtype, as their bits are held.
+pub(super) fn bounds(dtype: DType) -> (i64, i64) {
     match dtype {
-        DType::U8 => (0, 255),
-        DType::I8 => (-128, 127),
-        DType::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        _ => (i64::MIN, i64::MAX),
+        DType::U64 => (0, u64::MAX as i64),
+        _ => {
+            let bits = 8 * dtype.size() as u32;
+            match dtype.is_unsigned() {
+                true => (0, (1 << bits) - 1),
+                false => (i64::MIN >> (64 - bits), i64::MAX >> (64 - bits)),
+            }
+        }
     }
 }
 
@@ -189,6 +204,7 @@ pub(super) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError>
     registry.register::<Ge>()?;
     registry.register::<LogicalAnd>()?;
     registry.register::<LogicalOr>()?;
+    registry.register::<LogicalXor>()?;
     registry.register::<LogicalNot>()?;
     registry.register::<Where>()?;
     registry.register::<Cast>()
@@ -220,6 +236,22 @@ mod tests {
             let less = (0..n).map(|i| u8::from(at(&x, a, y, i) < at(&z, b, y, i)));
             assert_eq!(got[0], Buffer::Bool(less.collect()));
         }
+    }
+
+    #[test]
+    fn elements_of_u64_compare_without_sign() {
+        let attrs = Attrs::new();
+        let less = |dtype: DType| {
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &[arg(dtype, &[3]), arg(dtype, &[3])],
+                results: &[arg(DType::Bool, &[3])],
+            };
+            let buffers = [Buffer::Int(vec![-1, 1, 4]), Buffer::Int(vec![1, -1, 4])];
+            run_once::<f32, Lt>(&spec, &buffers).unwrap().remove(0)
+        };
+        assert_eq!(less(DType::U64), Buffer::Bool(vec![0, 1, 0]));
+        assert_eq!(less(DType::I64), Buffer::Bool(vec![1, 0, 0]));
     }
 
     #[test]
@@ -278,6 +310,26 @@ mod tests {
         assert_eq!(
             cast(DType::F32, DType::Bool, x(), 4),
             Buffer::Bool(vec![1, 1, 1, 0])
+        );
+        for (to, low, high) in [
+            (DType::I16, i64::from(i16::MIN), i64::from(i16::MAX)),
+            (DType::U16, 0, i64::from(u16::MAX)),
+            (DType::I32, i64::from(i32::MIN), i64::from(i32::MAX)),
+            (DType::U32, 0, i64::from(u32::MAX)),
+            (DType::U64, 0, u64::MAX as i64),
+            (DType::I64, i64::MIN, i64::MAX),
+        ] {
+            let far = Buffer::Real(vec![-1e30, 1e30]);
+            assert_eq!(cast(DType::F32, to, far, 2), Buffer::Int(vec![low, high]));
+        }
+        let two = 2f32.powi(63);
+        assert_eq!(
+            cast(DType::F32, DType::U64, Buffer::Real(vec![two]), 1),
+            Buffer::Int(vec![i64::MIN])
+        );
+        assert_eq!(
+            cast(DType::U64, DType::F32, Buffer::Int(vec![i64::MIN]), 1),
+            Buffer::Real(vec![two])
         );
         let n = || Buffer::Int(vec![-1, 300]);
         assert_eq!(

@@ -2,7 +2,6 @@
 
 use syncarp_ir::numbers;
 
-use super::elementwise::wrapped;
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
 
@@ -38,8 +37,8 @@ impl Kernel for Constant {
                 Prepared::new(move |io| fill(&values, io.out(0)))
             }
             Class::Int => {
-                let whole = whole.unwrap_or_else(|| values.iter().map(|v| *v as i64).collect());
-                let values: Vec<i64> = whole.iter().map(|v| wrapped(dtype, *v)).collect();
+                let whole = whole.unwrap_or_else(|| values.iter().map(|v| integer(*v)).collect());
+                let values: Vec<i64> = whole.iter().map(|v| dtype.wrap(*v)).collect();
                 Prepared::new(move |io| fill(&values, io.out_int(0)))
             }
             Class::Bool => {
@@ -47,6 +46,14 @@ impl Kernel for Constant {
                 Prepared::new(move |io| fill(&values, io.out_bool(0)))
             }
         })
+    }
+}
+
+/// A float as an integer; what only u64 holds as the same bits.
+fn integer(value: f64) -> i64 {
+    match value >= 2f64.powi(63) {
+        true => value as u64 as i64,
+        false => value as i64,
     }
 }
 

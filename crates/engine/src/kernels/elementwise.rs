@@ -6,14 +6,10 @@ use super::walk::{Walk, zip2, zip3};
 use crate::kernel::{Arg, Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
 
-/// An integer as one of the dtype: what lies outside wraps.
-pub(crate) fn wrapped(dtype: DType, value: i64) -> i64 {
-    match dtype {
-        DType::U8 => i64::from(value as u8),
-        DType::I8 => i64::from(value as i8),
-        DType::I32 => i64::from(value as i32),
-        _ => value,
-    }
+/// What is flipped in elements of a dtype so that they compare as `i64`s: the highest bit of u64,
+/// whose elements are held as the same bits, and nothing of others.
+pub(super) fn order(dtype: DType) -> i64 {
+    if dtype == DType::U64 { i64::MIN } else { 0 }
 }
 
 /// The walk over a node's result with `N` operands from the `first` on.
@@ -22,9 +18,13 @@ pub(super) fn walk<const N: usize>(spec: &Spec<'_>, first: usize) -> Result<Walk
     Walk::broadcast(&spec.results[0].dims, operands)
 }
 
-/// Kernels of arithmetic on floats and, where a second function is given, on integers.
+/// Kernels of arithmetic on floats and, where a second function is given, on integers; a third is
+/// for u64 where its bits do not behave as those of i64.
 macro_rules! binary {
-    ($($name:ident = $op:literal, |$a:ident, $b:ident| $real:expr $(, int $int:expr)?;)*) => {$(
+    ($(
+        $name:ident = $op:literal, |$a:ident, $b:ident| $real:expr
+            $(, int $int:expr $(, u64 $long:expr)?)?;
+    )*) => {$(
         struct $name;
 
         impl Kernel for $name {
@@ -37,11 +37,18 @@ macro_rules! binary {
                     Class::Real => Ok(Prepared::new(move |io| {
                         zip2(&walk, io.real(0), io.real(1), io.out(0), |$a: T, $b: T| $real);
                     })),
-                    $(Class::Int => Ok(Prepared::new(move |io| {
-                        let f: fn(i64, i64) -> i64 = $int;
-                        let f = |a, b| wrapped(dtype, f(a, b));
-                        zip2(&walk, io.int(0), io.int(1), io.out_int(0), f);
-                    })),)?
+                    $(
+                        $(Class::Int if dtype == DType::U64 => Ok(Prepared::new(move |io| {
+                            let f: fn(u64, u64) -> u64 = $long;
+                            let f = |a: i64, b: i64| f(a as u64, b as u64) as i64;
+                            zip2(&walk, io.int(0), io.int(1), io.out_int(0), f);
+                        })),)?
+                        Class::Int => Ok(Prepared::new(move |io| {
+                            let f: fn(i64, i64) -> i64 = $int;
+                            let f = |a, b| dtype.wrap(f(a, b));
+                            zip2(&walk, io.int(0), io.int(1), io.out_int(0), f);
+                        })),
+                    )?
                     #[allow(unreachable_patterns)]
                     _ => Err(KernelError(format!("no kernel for {dtype}"))),
                 }
@@ -54,19 +61,56 @@ binary! {
     Add = "add", |a, b| a + b, int i64::wrapping_add;
     Sub = "sub", |a, b| a - b, int i64::wrapping_sub;
     Mul = "mul", |a, b| a * b, int i64::wrapping_mul;
-    Div = "div", |a, b| a / b, int |a, b| if b == 0 { 0 } else { a.wrapping_div(b) };
+    Div = "div", |a, b| a / b, int |a, b| if b == 0 { 0 } else { a.wrapping_div(b) },
+        u64 |a, b| a.checked_div(b).unwrap_or(0);
     // A comparison with NaN fails and leaves b, which is right where b is the one that is NaN.
     Maximum = "maximum", |a, b| {
         let larger = if a > b { a } else { b };
         if a.is_nan() { a } else { larger }
-    }, int i64::max;
+    }, int i64::max, u64 u64::max;
     Minimum = "minimum", |a, b| {
         let smaller = if a < b { a } else { b };
         if a.is_nan() { a } else { smaller }
-    }, int i64::min;
-    Pow = "pow", |a, b| a.powf(b);
+    }, int i64::min, u64 u64::min;
+    Pow = "pow", |a, b| a.powf(b), int power, u64 |a, b| power_u64(a, b);
+    Remainder = "remainder", |a, b| {
+        let rest = a.rem(b);
+        // What has the other sign is one b short.
+        let short = (rest < T::ZERO) != (b < T::ZERO) && rest != T::ZERO;
+        if short { rest + b } else { rest }
+    }, int |a, b| {
+        let rest = if b == 0 { 0 } else { a.wrapping_rem(b) };
+        if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+    }, u64 |a, b| a.checked_rem(b).unwrap_or(0);
+    Fmod = "fmod", |a, b| a.rem(b),
+        int |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) },
+        u64 |a, b| a.checked_rem(b).unwrap_or(0);
+    Atan2 = "atan2", |a, b| a.atan2(b);
     LeakyRelu = "leaky_relu", |x, slope| if x > T::ZERO { x } else { x * slope };
     Elu = "elu", |x, alpha| if x > T::ZERO { x } else { alpha * x.exp_m1() };
+}
+
+/// A power of integers that wraps; of a negative exponent rounded towards zero.
+fn power(base: i64, exponent: i64) -> i64 {
+    match (base, u64::try_from(exponent)) {
+        (_, Ok(exponent)) => power_u64(base as u64, exponent) as i64,
+        (1, Err(_)) => 1,
+        (-1, Err(_)) => 1 - 2 * (exponent & 1),
+        _ => 0,
+    }
+}
+
+/// A power whose low 64 bits are those that it has with sign, too.
+fn power_u64(base: u64, mut exponent: u64) -> u64 {
+    let (mut square, mut power) = (base, 1u64);
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            power = power.wrapping_mul(square);
+        }
+        square = square.wrapping_mul(square);
+        exponent >>= 1;
+    }
+    power
 }
 
 /// Gradients of activations with a parameter: x, the parameter, dy.
@@ -112,6 +156,9 @@ pub(super) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError>
     registry.register::<Maximum>()?;
     registry.register::<Minimum>()?;
     registry.register::<Pow>()?;
+    registry.register::<Remainder>()?;
+    registry.register::<Fmod>()?;
+    registry.register::<Atan2>()?;
     registry.register::<LeakyRelu>()?;
     registry.register::<Elu>()?;
     registry.register::<LeakyReluGrad>()?;
@@ -258,5 +305,59 @@ mod tests {
         assert_eq!(whole::<Div>(DType::I64, 7, 0), 0);
         assert_eq!(whole::<Div>(DType::I64, i64::MIN, -1), i64::MIN);
         assert_eq!(whole::<Maximum>(DType::I64, -7, 2), 2);
+        assert_eq!(whole::<Add>(DType::U16, 65_535, 2), 1);
+        assert_eq!(whole::<Sub>(DType::U32, 0, 1), i64::from(u32::MAX));
+        assert_eq!(whole::<Mul>(DType::I16, 300, 300), 24_464);
+    }
+
+    #[test]
+    fn elements_of_u64_are_never_negative() {
+        let largest = u64::MAX as i64;
+        assert_eq!(whole::<Add>(DType::U64, largest, 1), 0);
+        assert_eq!(whole::<Sub>(DType::U64, 0, 1), largest);
+        assert_eq!(whole::<Div>(DType::U64, largest, 2), i64::MAX);
+        assert_eq!(whole::<Div>(DType::U64, largest, 0), 0);
+        assert_eq!(whole::<Maximum>(DType::U64, largest, 2), largest);
+        assert_eq!(whole::<Minimum>(DType::U64, largest, 2), 2);
+    }
+
+    #[test]
+    fn remainders_have_the_sign_that_they_should() {
+        let (a, b) = (
+            [7.5, -7.5, 7.5, -7.5, 6.0, -6.0],
+            [2.0, 2.0, -2.0, -2.0, -2.0, 2.0],
+        );
+        assert_eq!(pairs::<Remainder>(&a, &b), [1.5, 0.5, -0.5, -1.5, 0.0, 0.0]);
+        assert_eq!(pairs::<Fmod>(&a, &b), [1.5, -1.5, 1.5, -1.5, 0.0, 0.0]);
+        assert!(pairs::<Remainder>(&[1.0], &[0.0])[0].is_nan());
+        assert!(pairs::<Fmod>(&[f64::INFINITY], &[2.0])[0].is_nan());
+        for (a, b, floor, trunc) in [
+            (7, 3, 1, 1),
+            (-7, 3, 2, -1),
+            (7, -3, -2, 1),
+            (-7, -3, -1, -1),
+            (6, -3, 0, 0),
+            (7, 0, 0, 0),
+            (i64::MIN, -1, 0, 0),
+        ] {
+            assert_eq!(whole::<Remainder>(DType::I64, a, b), floor);
+            assert_eq!(whole::<Fmod>(DType::I64, a, b), trunc);
+        }
+        assert_eq!(whole::<Remainder>(DType::U64, -1, 10), 5);
+        assert_eq!(whole::<Fmod>(DType::U64, -1, 10), 5);
+    }
+
+    #[test]
+    fn powers_of_integers_wrap_and_those_below_one_are_zero() {
+        assert_eq!(whole::<Pow>(DType::I64, -3, 3), -27);
+        assert_eq!(whole::<Pow>(DType::U8, 2, 9), 0);
+        assert_eq!(whole::<Pow>(DType::I32, 2, 31), i64::from(i32::MIN));
+        assert_eq!(whole::<Pow>(DType::I64, 0, 0), 1);
+        assert_eq!(whole::<Pow>(DType::I64, 2, -1), 0);
+        assert_eq!(whole::<Pow>(DType::I64, 1, i64::MIN), 1);
+        assert_eq!(whole::<Pow>(DType::I64, -1, -3), -1);
+        assert_eq!(whole::<Pow>(DType::I64, -1, i64::MIN), 1);
+        // Three times its power with the largest exponent is the next power, which is one again.
+        assert_eq!(whole::<Pow>(DType::U64, 3, -1).wrapping_mul(3), 1);
     }
 }

@@ -10,21 +10,26 @@ pub(crate) fn register(registry: &mut KernelRegistry) -> Result<(), KernelError>
     registry.register::<Dropout>()
 }
 
+/// The key of the generator of a node's stream.
+pub(super) fn key(spec: &Spec<'_>) -> Result<[u8; 32], KernelError> {
+    let stream = spec.attrs.stream("stream");
+    let stream = stream.ok_or_else(|| KernelError("`stream` is missing".to_owned()))?;
+    if stream.seed.is_none() {
+        let path = &stream.path;
+        return Err(KernelError(format!(
+            "the stream of `{path}` has no seed yet"
+        )));
+    }
+    Ok(stream.generator_key())
+}
+
 struct Dropout;
 
 impl Kernel for Dropout {
     const OP: &'static str = "dropout";
 
     fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-        let stream = spec.attrs.stream("stream");
-        let stream = stream.ok_or_else(|| KernelError("`stream` is missing".to_owned()))?;
-        if stream.seed.is_none() {
-            let path = &stream.path;
-            return Err(KernelError(format!(
-                "the stream of `{path}` has no seed yet"
-            )));
-        }
-        let key = stream.generator_key();
+        let key = key(spec)?;
         Ok(Prepared::new(move |io| {
             let x = io.real(0);
             let p = io.scalar(1);
@@ -45,9 +50,9 @@ impl Kernel for Dropout {
     }
 }
 
-/// The least 24-bit number whose unit float is not below `p`; zero for NaN, whose scale then makes
-/// the model's loss NaN.
-fn threshold(p: f64) -> u32 {
+/// The least 24-bit number whose unit float is not below `p`; zero for NaN, with which
+/// no number is below it.
+pub(super) fn threshold(p: f64) -> u32 {
     (p * 16_777_216.0).ceil().clamp(0.0, 16_777_216.0) as u32
 }
 

@@ -1,6 +1,8 @@
 //! Kernels of sums, means, products and extremes over axes.
 
-use super::elementwise::wrapped;
+use syncarp_ir::DType;
+
+use super::choose::bounds;
 use super::fold::{Combine, Larger, Plan, Plus, Smaller, Squares, Times, Whole, reduce};
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
@@ -57,21 +59,45 @@ fn reduction<T: Real, C: Combine<T> + Send + Sync + 'static>(
         (Class::Int, Some(whole)) => Ok(Prepared::new(move |io| {
             let out = io.out_int(0);
             reduce(&plan, io.int(0), out, &mut [], whole);
-            out.iter_mut().for_each(|y| *y = wrapped(dtype, *y));
+            out.iter_mut().for_each(|y| *y = dtype.wrap(*y));
         })),
         _ => Err(KernelError(format!("no kernel for {dtype}"))),
     }
 }
 
+/// The largest and the smallest of integers.
+fn extremes(dtype: DType) -> [Whole; 2] {
+    let (low, high) = bounds(dtype);
+    let joins: [fn(i64, i64) -> i64; 2] = match dtype {
+        DType::U64 => [
+            |a, b| (a as u64).max(b as u64) as i64,
+            |a, b| (a as u64).min(b as u64) as i64,
+        ],
+        _ => [i64::max, i64::min],
+    };
+    let [largest, smallest] = joins;
+    [
+        Whole {
+            neutral: low,
+            join: largest,
+        },
+        Whole {
+            neutral: high,
+            join: smallest,
+        },
+    ]
+}
+
 macro_rules! fold {
-    ($($name:ident = $op:literal, $combine:expr, $neutral:expr, $join:expr;)*) => {$(
+    ($($name:ident = $op:literal, $combine:expr, |$dtype:ident| $whole:expr;)*) => {$(
         struct $name;
 
         impl Kernel for $name {
             const OP: &'static str = $op;
 
             fn prepare<T: Real>(spec: &Spec<'_>) -> Result<Prepared<T>, KernelError> {
-                let whole = Whole { neutral: $neutral, join: $join };
+                let $dtype = spec.results[0].dtype;
+                let whole = $whole;
                 reduction(spec, &reduced(spec)?, $combine, Some(whole), None)
             }
         }
@@ -79,10 +105,10 @@ macro_rules! fold {
 }
 
 fold! {
-    Sum = "sum", Plus, 0, i64::wrapping_add;
-    Prod = "prod", Times, 1, i64::wrapping_mul;
-    ReduceMax = "reduce_max", Larger, i64::MIN, i64::max;
-    ReduceMin = "reduce_min", Smaller, i64::MAX, i64::min;
+    Sum = "sum", Plus, |_dtype| Whole { neutral: 0, join: i64::wrapping_add };
+    Prod = "prod", Times, |_dtype| Whole { neutral: 1, join: i64::wrapping_mul };
+    ReduceMax = "reduce_max", Larger, |dtype| extremes(dtype)[0];
+    ReduceMin = "reduce_min", Smaller, |dtype| extremes(dtype)[1];
 }
 
 /// The number of elements that make one result.
@@ -303,6 +329,31 @@ mod tests {
                 assert_eq!(got[0], Buffer::Int(want));
             }
         }
+    }
+
+    #[test]
+    fn extremes_of_integers_are_those_of_their_dtype() {
+        let attrs = Attrs::new();
+        let both = |dtype: DType, x: &[i64]| {
+            let spec = Spec {
+                attrs: &attrs,
+                operands: &[arg(dtype, &[x.len()])],
+                results: &[arg(dtype, &[])],
+            };
+            let x = [Buffer::Int(x.to_vec())];
+            let most = run_once::<f32, ReduceMax>(&spec, &x).unwrap().remove(0);
+            [
+                most,
+                run_once::<f32, ReduceMin>(&spec, &x).unwrap().remove(0),
+            ]
+        };
+        let whole = |x: i64| Buffer::Int(vec![x]);
+        assert_eq!(both(DType::I64, &[3, -1, 2]), [3, -1].map(whole));
+        assert_eq!(both(DType::U64, &[3, -1, 2]), [-1, 2].map(whole));
+        let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
+        assert_eq!(both(DType::I32, &[]), [low, high].map(whole));
+        assert_eq!(both(DType::U64, &[]), [0, -1].map(whole));
+        assert_eq!(both(DType::U8, &[]), [0, 255].map(whole));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Kernels that move elements: each is one walk over rows, made when the kernel is prepared.
 
-use super::elementwise::wrapped;
 use super::walk::{Walk, strides};
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
@@ -183,7 +182,7 @@ impl Kernel for Iota {
                 count(io.out(0), size, inner, |i| T::from_f64(i as f64));
             })),
             Class::Int => Ok(Prepared::new(move |io| {
-                count(io.out_int(0), size, inner, |i| wrapped(dtype, i as i64));
+                count(io.out_int(0), size, inner, |i| dtype.wrap(i as i64));
             })),
             Class::Bool => Err(KernelError("truth values are not counted".to_owned())),
         }

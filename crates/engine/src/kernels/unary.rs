@@ -1,14 +1,19 @@
 //! Kernels of one operand, element by element.
 
-use super::elementwise::{same_length, wrapped};
+use syncarp_ir::DType;
+
+use super::elementwise::same_length;
 use super::vector::wide;
 use super::walk::{map, pair};
 use crate::kernel::{Class, Kernel, KernelError, KernelRegistry, Prepared, Spec};
 use crate::real::Real;
 
-/// Kernels on floats and, where a second function is given, on integers.
+/// Kernels on floats and, where a second function is given, on integers; a third is for u64 where
+/// its bits do not behave as those of i64.
 macro_rules! unary {
-    ($($name:ident = $op:literal, |$x:ident| $real:expr $(, int $int:expr)?;)*) => {
+    ($(
+        $name:ident = $op:literal, |$x:ident| $real:expr $(, int $int:expr $(, u64 $long:expr)?)?;
+    )*) => {
         $(
             struct $name;
 
@@ -22,10 +27,16 @@ macro_rules! unary {
                         Class::Real => Ok(Prepared::new(move |io| {
                             map(io.real(0), io.out(0), |$x: T| $real);
                         })),
-                        $(Class::Int => Ok(Prepared::new(move |io| {
-                            let f: fn(i64) -> i64 = $int;
-                            map(io.int(0), io.out_int(0), |x| wrapped(dtype, f(x)));
-                        })),)?
+                        $(
+                            $(Class::Int if dtype == DType::U64 => Ok(Prepared::new(move |io| {
+                                let f: fn(u64) -> u64 = $long;
+                                map(io.int(0), io.out_int(0), |x: i64| f(x as u64) as i64);
+                            })),)?
+                            Class::Int => Ok(Prepared::new(move |io| {
+                                let f: fn(i64) -> i64 = $int;
+                                map(io.int(0), io.out_int(0), |x| dtype.wrap(f(x)));
+                            })),
+                        )?
                         #[allow(unreachable_patterns)]
                         _ => Err(KernelError(format!("no kernel for {dtype}"))),
                     }
@@ -42,12 +53,12 @@ macro_rules! unary {
 
 unary! {
     Neg = "neg", |x| -x, int i64::wrapping_neg;
-    Abs = "abs", |x| x.abs(), int i64::wrapping_abs;
+    Abs = "abs", |x| x.abs(), int i64::wrapping_abs, u64 |x| x;
     Sign = "sign", |x| {
         let side = if x > T::ZERO { T::ONE } else { T::ZERO };
         let side = if x < T::ZERO { -T::ONE } else { side };
         if x.is_nan() { x } else { side }
-    }, int i64::signum;
+    }, int i64::signum, u64 |x| x.min(1);
     Square = "square", |x| x * x, int |x| x.wrapping_mul(x);
     // A comparison that keeps NaN.
     Relu = "relu", |x| if x <= T::ZERO { T::ZERO } else { x };
@@ -63,10 +74,20 @@ unary! {
     Reciprocal = "reciprocal", |x| T::ONE / x;
     Sin = "sin", |x| x.sin();
     Cos = "cos", |x| x.cos();
+    Tan = "tan", |x| x.tan();
+    Asin = "asin", |x| x.asin();
+    Acos = "acos", |x| x.acos();
+    Atan = "atan", |x| x.atan();
+    Sinh = "sinh", |x| x.sinh();
+    Cosh = "cosh", |x| x.cosh();
+    Asinh = "asinh", |x| x.asinh();
+    Acosh = "acosh", |x| x.acosh();
+    Atanh = "atanh", |x| x.atanh();
     Erf = "erf", |x| x.erf_straight();
     Floor = "floor", |x| x.floor();
     Ceil = "ceil", |x| x.ceil();
     Round = "round", |x| x.round();
+    Trunc = "trunc", |x| x.trunc();
 }
 
 /// The square root of two by pi.

@@ -101,12 +101,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
             "functional::elu(Tensor self, float alpha=1.0, bool inplace=False) -> Tensor",
         ],
         lower: |c| {
-            for name in ["scale", "input_scale"] {
-                if c.has(name) && c.number(name)? != 1.0 {
-                    return Err(format!("`{name}` is 1 here"));
-                }
+            if c.has("input_scale") && c.number("input_scale")? != 1.0 {
+                return Err("`input_scale` is 1 here".to_owned());
             }
-            with_numbers(c, "elu", &["alpha"])
+            let y = with_numbers(c, "elu", &["alpha"])?;
+            match y {
+                Arg::Tensor(y) if c.has("scale") && c.number("scale")? != 1.0 => {
+                    let scale = c.number("scale")?;
+                    let scale = c.like(y, scale)?;
+                    c.give("mul", &[y, scale])
+                }
+                y => Ok(y),
+            }
         },
     },
     Function {
@@ -142,11 +148,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         schemas: &[
             "aten::dropout(Tensor input, float p, bool train) -> Tensor",
+            "aten::dropout_(Tensor self, float p, bool train) -> Tensor",
             "functional::dropout(Tensor input, float p=0.5, bool train=True, bool inplace=False) \
              -> Tensor",
         ],
         lower: |c| {
-            let x = c.tensor("input")?;
+            let x = c.tensor(if c.has("self") { "self" } else { "input" })?;
             let p = c.number("p")?;
             if !(0.0..=1.0).contains(&p) {
                 return Err("`p` lies between 0 and 1".to_owned());

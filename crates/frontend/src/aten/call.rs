@@ -1,6 +1,6 @@
 //! One call of a function: its arguments by name, and short forms of what is emitted again and again.
 
-use syncarp_ir::{Attr, Attrs, DType, Dim, State, TensorType, Value, Values};
+use syncarp_ir::{Attr, Attrs, DType, Dim, Role, State, TensorType, Value, Values};
 
 use super::arg::Arg;
 use super::schema::{Room, Schema};
@@ -14,7 +14,14 @@ pub(crate) struct Call<'c, 'a> {
     path: &'c str,
     args: Vec<(&'static str, Arg)>,
     lower: fn(&mut Call<'_, '_>) -> Lowered,
+    /// What it is called, without what says that it works in place.
+    name: String,
+    /// Arguments that get a new content, beside what a function gives.
+    written: Written,
 }
+
+/// New contents of arguments, by the arguments' names.
+pub(crate) type Written = Vec<(&'static str, Value)>;
 
 impl<'c, 'a> Call<'c, 'a> {
     /// Gives a function its arguments, by position and by name.
@@ -57,6 +64,8 @@ impl<'c, 'a> Call<'c, 'a> {
                 path,
                 args,
                 lower,
+                name: plain.to_owned(),
+                written: Vec::new(),
             });
         }
         match (forms().next(), forms().nth(1)) {
@@ -77,25 +86,49 @@ impl<'c, 'a> Call<'c, 'a> {
         }
     }
 
-    /// Emits it.
+    /// Emits it. Buffers of the model that it writes are updated.
     ///
     /// # Errors
     /// What about its arguments does not fit.
-    pub fn lower(self) -> Lowered {
-        let Call {
-            draft,
-            path,
-            args,
-            lower,
-        } = self;
-        draft.at(path, |draft| {
-            lower(&mut Call {
-                draft,
-                path,
-                args,
-                lower,
-            })
-        })
+    pub fn lower(mut self) -> Lowered {
+        let given = self.emit_here()?;
+        for (name, value) in std::mem::take(&mut self.written) {
+            let target = self.tensor(name)?;
+            let Some(state) = self.state_of(target) else {
+                return Err("running statistics are buffers of the model here".to_owned());
+            };
+            self.draft.update(state, value);
+        }
+        Ok(given)
+    }
+
+    /// Emits it, and gives what it writes, too.
+    ///
+    /// # Errors
+    /// What about its arguments does not fit.
+    pub fn run(mut self) -> Result<(Arg, Written), String> {
+        let given = self.emit_here()?;
+        Ok((given, self.written))
+    }
+
+    fn emit_here(&mut self) -> Lowered {
+        let before = self.draft.b.context();
+        self.draft
+            .b
+            .set_origin(Draft::model(), self.path, Role::Forward);
+        let given = (self.lower)(self);
+        self.draft.b.set_context(before);
+        given
+    }
+
+    /// Gives an argument a new content, as functions do that work in place.
+    pub fn write(&mut self, name: &'static str, value: Value) {
+        self.written.push((name, value));
+    }
+
+    /// Whether it was called by this name, where an item has several.
+    pub fn called(&self, name: &str) -> bool {
+        self.name == name
     }
 
     /// Whether this form has such a parameter.
@@ -303,6 +336,169 @@ impl<'c, 'a> Call<'c, 'a> {
         self.emit("constant", &[], attrs.with("dims", dims))
     }
 
+    /// Emits an op without attributes and gives its first result.
+    ///
+    /// # Errors
+    /// It does not type.
+    pub fn op(&mut self, op: &str, operands: &[Value]) -> Result<Value, String> {
+        self.emit(op, operands, Attrs::new())
+    }
+
+    /// A number of the element type of a value.
+    ///
+    /// # Errors
+    /// The type cannot hold it.
+    pub fn like(&mut self, value: Value, number: f64) -> Result<Value, String> {
+        let dtype = self.dtype(value);
+        self.constant(dtype, number)
+    }
+
+    /// A value with other dims, as many elements.
+    ///
+    /// # Errors
+    /// They do not fit.
+    pub fn reshaped(&mut self, value: Value, dims: &[Dim]) -> Result<Value, String> {
+        match self.ty(value).dims() == Some(dims) {
+            true => Ok(value),
+            false => self.emit("reshape", &[value], Attrs::new().with("dims", dims)),
+        }
+    }
+
+    /// A value broadcast to larger dims.
+    ///
+    /// # Errors
+    /// They do not fit.
+    pub fn expanded(&mut self, value: Value, dims: &[Dim]) -> Result<Value, String> {
+        match self.ty(value).dims() == Some(dims) {
+            true => Ok(value),
+            false => self.emit("expand", &[value], Attrs::new().with("dims", dims)),
+        }
+    }
+
+    /// A value with its axes in another order.
+    ///
+    /// # Errors
+    /// They are not the value's axes.
+    pub fn permuted(&mut self, value: Value, order: &[usize]) -> Result<Value, String> {
+        if order.iter().enumerate().all(|(at, axis)| at == *axis) {
+            return Ok(value);
+        }
+        let order: Vec<i64> = order.iter().map(|axis| *axis as i64).collect();
+        self.emit(
+            "transpose",
+            &[value],
+            Attrs::new().with("permutation", order),
+        )
+    }
+
+    /// Places `start` to `end` of an axis.
+    ///
+    /// # Errors
+    /// They lie outside.
+    pub fn cut(
+        &mut self,
+        value: Value,
+        axis: usize,
+        start: i64,
+        end: Option<i64>,
+    ) -> Result<Value, String> {
+        let attrs = Attrs::new().with("axis", axis as i64).with("start", start);
+        let attrs = end.map_or(attrs.clone(), |end| attrs.with("end", end));
+        self.emit("slice", &[value], attrs)
+    }
+
+    /// Tensors one after the other along an axis.
+    ///
+    /// # Errors
+    /// They do not fit each other.
+    pub fn joined(&mut self, values: &[Value], axis: usize) -> Result<Value, String> {
+        match values {
+            [one] => Ok(*one),
+            _ => self.emit("concat", values, Attrs::new().with("axis", axis as i64)),
+        }
+    }
+
+    /// A tensor of these numbers.
+    ///
+    /// # Errors
+    /// They are too many, or do not fit.
+    pub fn written_down(
+        &mut self,
+        dtype: DType,
+        numbers: impl ExactSizeIterator<Item = f64>,
+        dims: Vec<Dim>,
+    ) -> Result<Value, String> {
+        self.draft.write_down(numbers.len() as u64)?;
+        let attrs = Attrs::new().with("dtype", dtype).with("dims", dims);
+        let attrs = match dtype.is_float() {
+            true => attrs.with("value", numbers.collect::<Vec<f64>>()),
+            false => attrs.with("value", numbers.map(|x| x as i64).collect::<Vec<i64>>()),
+        };
+        self.emit("constant", &[], attrs)
+    }
+
+    /// The places of an axis, 0, 1, ..., as integers in these dims.
+    ///
+    /// # Errors
+    /// There is no such axis.
+    pub fn places(&mut self, dtype: DType, dims: &[Dim], axis: usize) -> Result<Value, String> {
+        let attrs = Attrs::new().with("dims", dims).with("dtype", dtype);
+        self.emit("iota", &[], attrs.with("axis", axis as i64))
+    }
+
+    /// A number or a size as a scalar tensor.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn number_tensor(&mut self, number: &Arg) -> Result<Value, String> {
+        number_tensor(self.draft, number)
+    }
+
+    /// An element type's number as that type.
+    ///
+    /// # Errors
+    /// There is no such type here.
+    pub fn dtype_opt(&self, name: &str) -> Result<Option<DType>, String> {
+        match self.arg(name) {
+            Arg::None => Ok(None),
+            Arg::Int(code) => {
+                let dtype = scalar_type(*code);
+                let dtype = dtype.ok_or_else(|| format!("there is no element type {code} here"));
+                dtype.map(Some)
+            }
+            _ => self.wrong(name, "an element type's number"),
+        }
+    }
+
+    /// A number of any kind, infinities and NaN included.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn any_number(&self, name: &str) -> Result<f64, String> {
+        match self.arg(name) {
+            Arg::Float(number) => Ok(*number),
+            _ => self.number(name),
+        }
+    }
+
+    /// What a random op of this place draws from: the step, and the attribute that says the stream.
+    ///
+    /// # Errors
+    /// It does not type.
+    pub fn stream(&mut self) -> Result<(Value, Attrs), String> {
+        let step = self.draft.step().map_err(|error| error.to_string())?;
+        let stream = self.draft.stream(self.path);
+        Ok((step, Attrs::new().with("stream", stream)))
+    }
+
+    /// The same value, which no gradient passes.
+    ///
+    /// # Errors
+    /// It does not type.
+    pub fn stopped(&mut self, value: Value) -> Result<Value, String> {
+        self.op("stop_gradient", &[value])
+    }
+
     /// The value as another element type; itself where it is of that.
     ///
     /// # Errors
@@ -346,18 +542,20 @@ impl<'c, 'a> Call<'c, 'a> {
         )
     }
 
-    /// The state that a value is read of, if it is that, and the value that the state has by now.
-    pub fn state_of(&self, value: Value) -> Option<(State, Value)> {
+    /// The state that a value is read of, if it is that.
+    fn state_of(&self, value: Value) -> Option<State> {
         let graph = self.draft.b.graph();
         let node = graph.def(value);
         let of = graph.attrs(node).state("of");
-        let state = of.filter(|_| graph.op_name(node) == syncarp_ir::core_ops::STATE)?;
-        Some((state, self.draft.latest(state).unwrap_or(value)))
+        of.filter(|_| graph.op_name(node) == syncarp_ir::core_ops::STATE)
     }
 
-    /// Gives a buffer its next value.
-    pub fn update(&mut self, state: State, value: Value) {
-        self.draft.update(state, value);
+    /// What a value is by now: where it is a state that has been updated since it was read, that.
+    pub fn latest(&self, value: Value) -> Value {
+        let state = self.state_of(value);
+        state
+            .and_then(|state| self.draft.latest(state))
+            .unwrap_or(value)
     }
 }
 
@@ -366,20 +564,52 @@ pub(crate) fn unknown_size() -> String {
     "the shape has to be known here; give the shapes of the model's inputs".to_owned()
 }
 
-/// The element type that PyTorch numbers so (`c10::ScalarType`).
+/// The names of element types by their numbers in PyTorch (`c10::ScalarType`).
+const SCALAR_TYPES: &[(i64, &str)] = &[
+    (0, "u8"),
+    (1, "i8"),
+    (2, "i16"),
+    (3, "i32"),
+    (4, "i64"),
+    (5, "f16"),
+    (6, "f32"),
+    (7, "f64"),
+    (11, "bool"),
+    (15, "bf16"),
+    (27, "u16"),
+    (28, "u32"),
+    (29, "u64"),
+];
+
+/// The element type that PyTorch numbers so.
 pub(crate) fn scalar_type(code: i64) -> Option<DType> {
-    Some(match code {
-        0 => DType::U8,
-        1 => DType::I8,
-        3 => DType::I32,
-        4 => DType::I64,
-        5 => DType::F16,
-        6 => DType::F32,
-        7 => DType::F64,
-        11 => DType::Bool,
-        15 => DType::BF16,
-        _ => return None,
-    })
+    let (_, name) = SCALAR_TYPES.iter().find(|(number, _)| *number == code)?;
+    DType::from_name(name)
+}
+
+/// The number that PyTorch has for an element type.
+pub(crate) fn scalar_code(dtype: DType) -> i64 {
+    let found = SCALAR_TYPES.iter().find(|(_, name)| *name == dtype.name());
+    found.map_or(-1, |(number, _)| *number)
+}
+
+/// A number as a scalar tensor, as PyTorch makes one of it.
+pub(crate) fn number_tensor(draft: &mut Draft<'_>, number: &Arg) -> Result<Value, String> {
+    let made = match number {
+        Arg::Int(number) => draft.b.constant(DType::I64, *number),
+        Arg::Float(number) => draft.b.constant(DType::F32, *number),
+        Arg::Bool(flag) => draft.b.constant(DType::Bool, *flag),
+        Arg::Dim(dim) => {
+            // As many ones, added up: a size is a number once it is bound.
+            let attrs = Attrs::new().with("dtype", DType::I64).with("value", 1i64);
+            let ones = draft
+                .b
+                .emit1("constant", &[], attrs.with("dims", vec![dim.clone()]));
+            ones.and_then(|ones| draft.b.emit1("sum", &[ones], Attrs::new()))
+        }
+        other => return Err(format!("a tensor cannot be made of {other}")),
+    };
+    made.map_err(|error| error.to_string())
 }
 
 /// Whether a form goes by this name; PyTorch's exporter calls a form without a name `default`.
@@ -418,6 +648,17 @@ fn bind(
             (None, None) => return Err(format!("gets no `{name}`")),
         };
         bound.push((name, arg));
+    }
+    // A number may stand beside a tensor, but not for both.
+    let mut beside = schema
+        .parameters
+        .iter()
+        .zip(&bound)
+        .filter(|(p, _)| p.beside)
+        .peekable();
+    let numbers = beside.peek().is_some();
+    if numbers && !beside.any(|(_, (_, arg))| matches!(arg, Arg::Tensor(_))) {
+        return Err("takes a tensor at least".to_owned());
     }
     Ok(bound)
 }

@@ -8,14 +8,24 @@
 
 mod activation;
 mod arg;
+mod arrange;
+mod attention;
 mod call;
+mod create;
+mod index;
 mod linear;
 mod list;
+mod loss;
+mod math;
 mod norm;
 mod number;
+mod order;
 mod pointwise;
 mod pool;
+mod random;
 mod reduce;
+mod resize;
+mod rnn;
 mod schema;
 mod shape;
 #[cfg(test)]
@@ -25,8 +35,9 @@ mod window;
 use std::collections::BTreeMap;
 
 pub(crate) use arg::Arg;
-pub(crate) use call::Call;
+pub(crate) use call::{Call, number_tensor, scalar_code};
 pub use list::{AtenFunction, aten_functions};
+pub(crate) use number::numbers;
 pub(crate) use schema::Named;
 use schema::{Room, Schema};
 
@@ -62,12 +73,22 @@ impl Functions {
     pub fn standard() -> Self {
         let mut functions = Functions::default();
         functions.register(activation::FUNCTIONS);
+        functions.register(arrange::FUNCTIONS);
+        functions.register(attention::FUNCTIONS);
+        functions.register(create::FUNCTIONS);
+        functions.register(index::FUNCTIONS);
         functions.register(linear::FUNCTIONS);
+        functions.register(loss::FUNCTIONS);
+        functions.register(math::FUNCTIONS);
         functions.register(norm::FUNCTIONS);
         functions.register(number::FUNCTIONS);
+        functions.register(order::FUNCTIONS);
         functions.register(pointwise::FUNCTIONS);
         functions.register(pool::FUNCTIONS);
+        functions.register(random::FUNCTIONS);
         functions.register(reduce::FUNCTIONS);
+        functions.register(resize::FUNCTIONS);
+        functions.register(rnn::FUNCTIONS);
         functions.register(shape::FUNCTIONS);
         functions
     }
@@ -107,6 +128,9 @@ impl Functions {
             Room::Aten => find(Room::Aten, name),
             Room::Functional => find(Room::Functional, name).or_else(|| find(Room::Aten, name)),
         };
-        any(named.name).or_else(|| any(named.name.strip_suffix('_')?))
+        any(named.name)
+            .or_else(|| any(named.name.strip_suffix('_')?))
+            // What functionalization makes of views.
+            .or_else(|| any(named.name.strip_suffix("_copy")?))
     }
 }

@@ -41,7 +41,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ///
 /// # Errors
 /// It cannot be told, or overflows.
-pub(super) fn numbers(operation: &str, a: &Arg, b: &Arg) -> Lowered {
+pub(crate) fn numbers(operation: &str, a: &Arg, b: &Arg) -> Lowered {
     let overflow = || "the number has no 64 bits".to_owned();
     match (a, b) {
         (Arg::Int(a), Arg::Int(b)) if operation != "div" => {

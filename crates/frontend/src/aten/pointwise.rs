@@ -73,7 +73,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
             true => numbers("mul", c.arg("a"), c.arg("b")),
             false => {
                 let (a, b) = pair(c)?;
-                c.give("mul", &[a, b])
+                let op = if c.dtype(a) == DType::Bool {
+                    "logical_and"
+                } else {
+                    "mul"
+                };
+                c.give(op, &[a, b])
             }
         },
     },
@@ -188,33 +193,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "ge"
     ),
     Function {
-        schemas: &["aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor"],
-        lower: |c| {
-            let condition = c.tensor("condition")?;
-            let (a, b) = pair(c)?;
-            c.give("where", &[condition, a, b])
-        },
+        schemas: &[
+            "aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+            "aten::clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor",
+            "aten::clip(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor",
+            "aten::clip.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor",
+        ],
+        lower: clamp,
     },
     Function {
-        schemas: &["aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor"],
-        lower: |c| {
-            let (low, high) = (c.number_opt("min")?, c.number_opt("max")?);
-            clamp(c, low, high)
-        },
+        schemas: &[
+            "aten::clamp_min(Tensor self, Scalar min) -> Tensor",
+            "aten::clamp_min.Tensor(Tensor self, Tensor min) -> Tensor",
+        ],
+        lower: clamp,
     },
     Function {
-        schemas: &["aten::clamp_min(Tensor self, Scalar min) -> Tensor"],
-        lower: |c| {
-            let low = c.number("min")?;
-            clamp(c, Some(low), None)
-        },
-    },
-    Function {
-        schemas: &["aten::clamp_max(Tensor self, Scalar max) -> Tensor"],
-        lower: |c| {
-            let high = c.number("max")?;
-            clamp(c, None, Some(high))
-        },
+        schemas: &[
+            "aten::clamp_max(Tensor self, Scalar max) -> Tensor",
+            "aten::clamp_max.Tensor(Tensor self, Tensor max) -> Tensor",
+        ],
+        lower: clamp,
     },
     Function {
         schemas: &[
@@ -228,32 +227,51 @@ pub(super) const FUNCTIONS: &[Function] = &[
         schemas: &[
             "aten::to.dtype(Tensor self, ScalarType dtype, bool non_blocking=False, \
              bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
+            "aten::to.other(Tensor self, Tensor other, bool non_blocking=False, \
+             bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
+            "aten::to.dtype_layout(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, \
+             Device? device=None, bool? pin_memory=None, bool non_blocking=False, \
+             bool copy=False, MemoryFormat? memory_format=None) -> Tensor",
+            "aten::to.device(Tensor self, Device device, ScalarType dtype, \
+             bool non_blocking=False, bool copy=False, MemoryFormat? memory_format=None) \
+             -> Tensor",
             "aten::_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, \
              Device? device=None, bool? pin_memory=None, bool non_blocking=False, \
              MemoryFormat? memory_format=None) -> Tensor",
         ],
         lower: |c| {
             let x = c.tensor("self")?;
+            if c.has("other") {
+                let dtype = c.dtype(c.tensor("other")?);
+                return c.cast(x, dtype).map(Arg::Tensor);
+            }
             c.cast_as_asked(x).map(Arg::Tensor)
         },
     },
 ];
 
 /// The tensors `self` and `other`, of one element type.
-fn pair(c: &mut Call<'_, '_>) -> Result<(Value, Value), String> {
+pub(super) fn pair(c: &mut Call<'_, '_>) -> Result<(Value, Value), String> {
     let (a, b) = (c.arg("self").clone(), c.arg("other").clone());
     both(c, &a, &b)
 }
 
 /// Two tensors, or a tensor and a number, as tensors of one element type: the wider one, and floats
 /// rather than integers, as PyTorch promotes them.
-fn both(c: &mut Call<'_, '_>, a: &Arg, b: &Arg) -> Result<(Value, Value), String> {
+pub(super) fn both(c: &mut Call<'_, '_>, a: &Arg, b: &Arg) -> Result<(Value, Value), String> {
     match (a, b) {
         (Arg::Tensor(a), Arg::Tensor(b)) => {
             let (Some(x), Some(y)) = (c.ty(*a).dtype, c.ty(*b).dtype) else {
                 return Ok((*a, *b));
             };
-            let wider = promoted(x, y);
+            // A scalar of one kind does not widen a tensor of that kind.
+            let scalar = |value: Value| c.ty(value).rank() == Some(0);
+            let same_kind = x.is_float() == y.is_float() && x != DType::Bool && y != DType::Bool;
+            let wider = match (scalar(*a), scalar(*b)) {
+                (true, false) if same_kind || (y.is_float() && !x.is_float()) => y,
+                (false, true) if same_kind || (x.is_float() && !y.is_float()) => x,
+                _ => promoted(x, y),
+            };
             Ok((c.cast(*a, wider)?, c.cast(*b, wider)?))
         }
         (Arg::Tensor(x), number) => beside(c, *x, number),
@@ -282,21 +300,28 @@ fn beside(c: &mut Call<'_, '_>, x: Value, number: &Arg) -> Result<(Value, Value)
             let number = c.constant(dtype, *number as f64)?;
             Ok((c.cast_known(x, dtype)?, number))
         }
-        Arg::Float(number) if number.is_finite() => {
+        Arg::Float(number) => {
             let dtype = if dtype.is_float() { dtype } else { DType::F32 };
             let number = c.constant(dtype, *number)?;
             Ok((c.cast_known(x, dtype)?, number))
         }
-        Arg::Dim(_) | Arg::SizeOf(..) => {
-            Err("a size that is no number cannot be computed with".to_owned())
+        Arg::Dim(_) => {
+            let number = c.number_tensor(number)?;
+            let dtype = if dtype == DType::Bool {
+                DType::I64
+            } else {
+                dtype
+            };
+            Ok((c.cast_known(x, dtype)?, c.cast(number, dtype)?))
         }
-        other => Err(format!("takes a finite number, not {other}")),
+        Arg::SizeOf(..) => Err("a size that is no number cannot be computed with".to_owned()),
+        other => Err(format!("takes a number, not {other}")),
     }
 }
 
 impl Call<'_, '_> {
     /// The value as another element type, where its own is known and another.
-    fn cast_known(&mut self, value: Value, to: DType) -> Result<Value, String> {
+    pub fn cast_known(&mut self, value: Value, to: DType) -> Result<Value, String> {
         match self.ty(value).dtype {
             Some(_) => self.cast(value, to),
             None => Ok(value),
@@ -305,22 +330,26 @@ impl Call<'_, '_> {
 }
 
 /// The element type of two together.
-fn promoted(a: DType, b: DType) -> DType {
+pub(super) fn promoted(a: DType, b: DType) -> DType {
     let rank = |dtype: DType| match dtype {
         DType::Bool => 0,
         DType::U8 => 1,
         DType::I8 => 2,
-        DType::I32 => 3,
-        DType::I64 => 4,
-        DType::F16 => 5,
-        DType::BF16 => 6,
-        DType::F32 => 7,
-        DType::F64 => 8,
+        DType::U16 => 3,
+        DType::I16 => 4,
+        DType::U32 => 5,
+        DType::I32 => 6,
+        DType::U64 => 7,
+        DType::I64 => 8,
+        DType::F16 => 9,
+        DType::BF16 => 10,
+        DType::F32 => 11,
+        DType::F64 => 12,
     };
     match (a, b) {
         // Neither of two kinds of halves holds the other; nor do bytes with and without sign.
         (DType::F16, DType::BF16) | (DType::BF16, DType::F16) => DType::F32,
-        (DType::U8, DType::I8) | (DType::I8, DType::U8) => DType::I32,
+        (DType::U8, DType::I8) | (DType::I8, DType::U8) => DType::I16,
         _ if rank(a) >= rank(b) => a,
         _ => b,
     }
@@ -343,6 +372,11 @@ fn scaled(c: &mut Call<'_, '_>, op: &str) -> Lowered {
     }
     let (a, b) = pair(c)?;
     let b = times_alpha(c, b)?;
+    let op = if c.dtype(a) == DType::Bool && op == "add" {
+        "logical_or"
+    } else {
+        op
+    };
     c.give(op, &[a, b])
 }
 
@@ -365,28 +399,48 @@ fn divide(c: &mut Call<'_, '_>) -> Lowered {
         Some("floor") => rounded(c, a, b),
         // The quotient of integers is rounded towards zero as it is.
         Some("trunc") if !c.dtype(a).is_float() => c.give("div", &[a, b]),
-        Some(mode) => Err(format!(
-            "the rounding mode `{mode}` is not known for floats here"
-        )),
+        Some("trunc") => {
+            let quotient = c.op("div", &[a, b])?;
+            c.give("trunc", &[quotient])
+        }
+        Some(mode) => Err(format!("the rounding mode `{mode}` is not known here")),
     }
 }
 
 /// A quotient rounded down.
 fn rounded(c: &mut Call<'_, '_>, a: Value, b: Value) -> Lowered {
     if !c.dtype(a).is_float() {
-        return Err("a quotient of integers cannot be rounded down here".to_owned());
+        // What is left over has the divisor's sign, so the rest divides without any.
+        let left = c.op("remainder", &[a, b])?;
+        let whole = c.op("sub", &[a, left])?;
+        return c.give("div", &[whole, b]);
     }
     let quotient = c.emit("div", &[a, b], Attrs::new())?;
     c.give("floor", &[quotient])
 }
 
 /// Elements between two bounds, either of which may be missing.
-fn clamp(c: &mut Call<'_, '_>, low: Option<f64>, high: Option<f64>) -> Lowered {
+fn clamp(c: &mut Call<'_, '_>) -> Lowered {
     let x = c.tensor("self")?;
     let dtype = c.dtype(x);
-    if !dtype.is_float() {
-        return Err(format!("takes floats here, not {dtype}"));
+    let bound = |name: &str| {
+        if c.has(name) {
+            c.arg(name).clone()
+        } else {
+            Arg::None
+        }
+    };
+    let tensors = [bound("min"), bound("max")]
+        .iter()
+        .any(|b| matches!(b, Arg::Tensor(_)));
+    if tensors || !dtype.is_float() {
+        return super::math::clamp(c);
     }
+    let number = |name: &str| match c.has(name) && *c.arg(name) != Arg::None {
+        true => c.any_number(name).map(Some),
+        false => Ok(None),
+    };
+    let (low, high) = (number("min")?, number("max")?);
     let low = c.constant(dtype, low.unwrap_or(f64::NEG_INFINITY))?;
     let high = c.constant(dtype, high.unwrap_or(f64::INFINITY))?;
     c.give("clamp", &[x, low, high])

@@ -66,6 +66,10 @@ pub(crate) struct Parameter {
     pub name: &'static str,
     pub kind: Kind,
     pub list: bool,
+    /// Whether it is a tensor beside another, for which a number may stand.
+    pub beside: bool,
+    /// Whether items of the list may be None.
+    pub holes: bool,
     /// Whether it may be None.
     pub optional: bool,
     pub default: Option<Arg>,
@@ -86,7 +90,7 @@ impl Schema {
     /// Reads a schema; none where it is not one.
     pub fn parse(text: &'static str) -> Option<Schema> {
         let (full, rest) = text.split_once('(')?;
-        let (inner, _) = rest.rsplit_once(')')?;
+        let (inner, _) = rest.split_once(')')?;
         let (room, full) = match full.split_once("::")? {
             ("aten", name) => (Room::Aten, name),
             ("functional", name) => (Room::Functional, name),
@@ -99,6 +103,11 @@ impl Schema {
             if part != "*" {
                 parameters.push(parameter(part)?);
             }
+        }
+        let two = |name: &str| matches!(name, "self" | "other");
+        if parameters.iter().filter(|p| two(p.name)).count() == 2 {
+            let tensor = |p: &Parameter| p.kind == Kind::Tensor && two(p.name);
+            parameters.iter_mut().for_each(|p| p.beside = tensor(p));
         }
         Some(Schema {
             room,
@@ -134,6 +143,10 @@ fn parameter(text: &'static str) -> Option<Parameter> {
         Some((ty, size)) => (ty, size.ends_with(']')),
         None => (ty, false),
     };
+    let (ty, holes) = match ty.strip_suffix('?') {
+        Some(ty) => (ty, true),
+        None => (ty, false),
+    };
     let kind = match ty {
         "Tensor" => Kind::Tensor,
         "Scalar" => Kind::Scalar,
@@ -152,6 +165,8 @@ fn parameter(text: &'static str) -> Option<Parameter> {
         name,
         kind,
         list,
+        beside: false,
+        holes,
         optional,
         default,
     })
@@ -189,11 +204,16 @@ impl Parameter {
             Arg::List(_) if self.list => {
                 let items = arg.items().unwrap_or_default();
                 // A hole in a list of sizes stands for a size that stays as it is.
-                let hole = |item: &Arg| self.kind == Kind::Int && *item == Arg::None;
+                let hole =
+                    |item: &Arg| (self.kind == Kind::Int || self.holes) && *item == Arg::None;
                 items.iter().all(|item| self.kind.takes(item) || hole(item))
             }
-            // One number stands for a list of it.
-            arg => self.kind.takes(arg) && !(self.list && self.kind == Kind::Tensor),
+            // One number stands for a list of it, and for the tensor of it beside another.
+            arg => match self.kind {
+                Kind::Tensor if matches!(arg, Arg::Tensor(_)) => !self.list,
+                Kind::Tensor => self.beside && Kind::Scalar.takes(arg),
+                kind => kind.takes(arg),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Functions that move elements about, or tell how many there are.
 
-use syncarp_ir::{Attrs, Dim, Value};
+use syncarp_ir::{Attrs, DType, Dim, Value};
 
 use super::arg::Arg;
 use super::call::{Call, unknown_size};
@@ -14,6 +14,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
             "aten::sym_size.int(Tensor self, int dim) -> SymInt",
         ],
         lower: size,
+    },
+    Function {
+        schemas: &[
+            "aten::numel(Tensor self) -> int",
+            "aten::sym_numel(Tensor self) -> SymInt",
+        ],
+        lower: |c| {
+            let x = c.tensor("self")?;
+            let dims = c.dims(x)?;
+            let count = dims.iter().try_fold(Dim::Known(1), |n, dim| n.times(dim));
+            count
+                .map(|count| Arg::size(&count))
+                .ok_or_else(|| "is too large".to_owned())
+        },
     },
     Function {
         schemas: &[
@@ -33,7 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         schemas: &[
             "aten::view(Tensor self, SymInt[] size) -> Tensor",
-            "aten::reshape(Tensor self, SymInt[] size) -> Tensor",
+            "aten::reshape(Tensor self, SymInt[] shape) -> Tensor",
             "aten::_unsafe_view(Tensor self, SymInt[] size) -> Tensor",
         ],
         lower: reshape,
@@ -54,11 +68,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     },
     Function {
-        schemas: &["aten::transpose.int(Tensor self, int dim0, int dim1) -> Tensor"],
+        schemas: &[
+            "aten::transpose.int(Tensor self, int dim0, int dim1) -> Tensor",
+            "aten::swapaxes(Tensor self, int axis0, int axis1) -> Tensor",
+            "aten::swapdims(Tensor self, int dim0, int dim1) -> Tensor",
+        ],
         lower: |c| {
             let x = c.tensor("self")?;
             let rank = c.ty(x).rank().ok_or_else(unknown_size)?;
-            let (a, b) = (c.int("dim0")?, c.int("dim1")?);
+            let names = if c.has("axis0") {
+                ["axis0", "axis1"]
+            } else {
+                ["dim0", "dim1"]
+            };
+            let (a, b) = (c.int(names[0])?, c.int(names[1])?);
             let (a, b) = (c.axis(x, a)?, c.axis(x, b)?);
             let mut order: Vec<i64> = (0..rank as i64).collect();
             if a != b {
@@ -101,6 +124,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         schemas: &[
             "aten::cat(Tensor[] tensors, int dim=0) -> Tensor",
             "aten::concat(Tensor[] tensors, int dim=0) -> Tensor",
+            "aten::concatenate(Tensor[] tensors, int dim=0) -> Tensor",
         ],
         lower: |c| {
             let tensors = c.tensors("tensors")?;
@@ -120,7 +144,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     },
     Function {
-        schemas: &["aten::expand(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor"],
+        schemas: &[
+            "aten::expand(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor",
+            "aten::broadcast_to(Tensor self, SymInt[] size) -> Tensor",
+        ],
         lower: expand,
     },
     Function {
@@ -145,7 +172,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         lower: slice,
     },
     Function {
-        schemas: &["aten::chunk(Tensor self, int chunks, int dim=0) -> Tensor[]"],
+        schemas: &[
+            "aten::chunk(Tensor self, int chunks, int dim=0) -> Tensor[]",
+            "aten::unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]",
+        ],
         lower: |c| {
             let chunks = c.int("chunks")?;
             if !(1..=1024).contains(&chunks) {
@@ -160,6 +190,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         schemas: &[
             "aten::split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]",
             "aten::split.sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]",
+            "aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]",
             "aten::split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]",
         ],
         lower: |c| {
@@ -197,7 +228,7 @@ fn size(c: &mut Call<'_, '_>) -> Lowered {
 }
 
 /// The sizes of an argument as dims; none for a -1 or a hole.
-fn sizes(c: &Call<'_, '_>, name: &str) -> Result<Vec<Option<Dim>>, String> {
+pub(super) fn sizes(c: &Call<'_, '_>, name: &str) -> Result<Vec<Option<Dim>>, String> {
     let one = [c.arg(name).clone()];
     let items = c.arg(name).items().unwrap_or(&one);
     let sizes = items.iter().map(|item| match item {
@@ -215,8 +246,9 @@ fn sizes(c: &Call<'_, '_>, name: &str) -> Result<Vec<Option<Dim>>, String> {
 
 fn reshape(c: &mut Call<'_, '_>) -> Lowered {
     let x = c.tensor("self")?;
+    let name = if c.has("shape") { "shape" } else { "size" };
     // `x.view(x.size(0), -1)` needs no shape: it is a flattening whatever the dims.
-    if let Some([Arg::SizeOf(of, 0), Arg::Int(-1)]) = c.arg("size").items()
+    if let Some([Arg::SizeOf(of, 0), Arg::Int(-1)]) = c.arg(name).items()
         && *of == x
     {
         return c.give_with(
@@ -225,7 +257,12 @@ fn reshape(c: &mut Call<'_, '_>) -> Lowered {
             Attrs::new().with("start", 1i64).with("end", -1i64),
         );
     }
-    let sizes = sizes(c, "size")?;
+    let sizes = sizes(c, name)?;
+    view_as(c, x, sizes)
+}
+
+/// A tensor with these sizes, of which one may be left to be found.
+pub(super) fn view_as(c: &mut Call<'_, '_>, x: Value, sizes: Vec<Option<Dim>>) -> Lowered {
     let known: Vec<Dim> = sizes.iter().flatten().cloned().collect();
     let dims = if known.len() == sizes.len() {
         known
@@ -298,8 +335,26 @@ fn squeeze(c: &mut Call<'_, '_>) -> Lowered {
 /// Tensors one after the other along the axis `dim`.
 fn concat(c: &mut Call<'_, '_>, tensors: &[Value]) -> Lowered {
     let axis = c.int("dim")?;
-    let axis = c.axis(tensors[0], axis)?;
-    match tensors {
+    let first = tensors
+        .iter()
+        .find(|t| c.ty(**t).rank() != Some(1))
+        .unwrap_or(&tensors[0]);
+    let axis = c.axis(*first, axis)?;
+    // Types are promoted as those of a sum.
+    let dtypes: Option<Vec<DType>> = tensors.iter().map(|t| c.ty(*t).dtype).collect();
+    let wider = dtypes.and_then(|all| all.into_iter().reduce(super::pointwise::promoted));
+    let tensors = match wider {
+        Some(wider) => tensors
+            .iter()
+            .map(|t| c.cast(*t, wider))
+            .collect::<Result<Vec<_>, _>>()?,
+        None => tensors.to_vec(),
+    };
+    // What is empty and of one dim joins anything.
+    let none = |c: &Call<'_, '_>, t: Value| c.ty(t).dims() == Some(&[Dim::Known(0)]);
+    let some: Vec<Value> = tensors.iter().copied().filter(|t| !none(c, *t)).collect();
+    let tensors = if some.is_empty() { tensors } else { some };
+    match &tensors[..] {
         [one] => Ok(Arg::Tensor(*one)),
         several => c.give_with("concat", several, Attrs::new().with("axis", axis)),
     }
@@ -309,10 +364,40 @@ fn slice(c: &mut Call<'_, '_>) -> Lowered {
     let x = c.tensor("self")?;
     let axis = c.int("dim")?;
     let axis = c.axis(x, axis)?;
-    let (start, end) = (c.int_opt("start")?.unwrap_or(0), c.int_opt("end")?);
+    let (start, end) = (c.arg("start").clone(), c.arg("end").clone());
     let step = c.int("step")?;
-    let dim = c.ty(x).dims().and_then(|dims| dims.get(axis as usize));
+    slice_between(c, x, axis, &start, &end, step).map(Arg::Tensor)
+}
+
+/// Places from start to end of an axis, either of which may be left open, or a size.
+pub(super) fn slice_between(
+    c: &mut Call<'_, '_>,
+    x: Value,
+    axis: i64,
+    start: &Arg,
+    end: &Arg,
+    step: i64,
+) -> Result<Value, String> {
+    let dim = c
+        .ty(x)
+        .dims()
+        .and_then(|dims| dims.get(axis as usize))
+        .cloned();
+    let whole = |arg: &Arg| match (arg, &dim) {
+        (Arg::None, _) => true,
+        (Arg::Dim(end), Some(dim)) => end == dim,
+        _ => false,
+    };
+    let end = if whole(end) { Arg::None } else { end.clone() };
+    let (start, end) = match (start, &end) {
+        (Arg::None, Arg::None) => (0, None),
+        (Arg::None, Arg::Int(end)) => (0, Some(*end)),
+        (Arg::Int(start), Arg::None) => (*start, None),
+        (Arg::Int(start), Arg::Int(end)) => (*start, Some(*end)),
+        (start, end) => return symbolic_slice(c, x, axis, start, end, step),
+    };
     let size = dim
+        .as_ref()
         .and_then(Dim::known)
         .and_then(|size| i64::try_from(size).ok());
     // Python takes places beyond the ends for the ends.
@@ -332,9 +417,48 @@ fn slice(c: &mut Call<'_, '_>) -> Lowered {
         None => (start, end.filter(|end| *end < i64::MAX)),
     };
     if start == 0 && end.is_none() && step == 1 {
-        return Ok(Arg::Tensor(x));
+        return Ok(x);
     }
-    cut(c, x, axis, start, end, step).map(Arg::Tensor)
+    cut(c, x, axis, start, end, step)
+}
+
+/// A slice whose ends are sizes: the places between them, counted.
+fn symbolic_slice(
+    c: &mut Call<'_, '_>,
+    x: Value,
+    axis: i64,
+    start: &Arg,
+    end: &Arg,
+    step: i64,
+) -> Result<Value, String> {
+    let dims = c.dims(x)?;
+    let size = Arg::size(dims.get(axis as usize).ok_or("a scalar has no axis")?);
+    let from_end = |at: &Arg| match at {
+        Arg::Int(at) if *at < 0 => super::numbers("add", &size, &Arg::Int(*at)),
+        // A difference that begins with what it takes away counts from the end.
+        Arg::Dim(dim) if dim.to_string().starts_with('-') => super::numbers("add", &size, at),
+        at => Ok(at.clone()),
+    };
+    let start = if *start == Arg::None {
+        Arg::Int(0)
+    } else {
+        from_end(start)?
+    };
+    let end = if *end == Arg::None {
+        size.clone()
+    } else {
+        from_end(end)?
+    };
+    if step != 1 {
+        return Err("`step` is 1 where an end is a size that is not known".to_owned());
+    }
+    let length = super::create::size(&super::numbers("sub", &end, &start)?)?;
+    let mut places = c.places(DType::I64, &[length], 0)?;
+    if start != Arg::Int(0) {
+        let start = c.number_tensor(&start)?;
+        places = c.op("add", &[places, start])?;
+    }
+    c.emit("gather", &[x, places], Attrs::new().with("axis", axis))
 }
 
 fn cut(

@@ -64,7 +64,7 @@ fn embedding(cx: &mut LayerContext<'_, '_>) -> Result<Value, Located> {
     let mut index = cx.input();
     match cx.ty().dtype {
         None | Some(DType::I64) => {}
-        Some(DType::U8 | DType::I8 | DType::I32) => {
+        Some(dtype) if dtype.is_integer() => {
             index = cx.emit1("cast", &[index], Attrs::new().with("to", DType::I64))?;
         }
         Some(dtype) => {

@@ -7,9 +7,10 @@ use crate::infer::Takes;
 /// The op `pow`.
 pub(super) const OP: Binary = Binary {
     name: "pow",
-    doc: "The power `a ^ b`; where b is zero its slope in a is zero, and where a is zero and b not \
-          negative its slope in b is (ONNX `Pow`, ATen `pow.Tensor_Tensor`).",
-    takes: Takes::Floats,
+    doc: "The power `a ^ b`; of integers it wraps, and with a negative exponent is rounded towards \
+          zero. Where b is zero its slope in a is zero, and where a is zero and b not negative its \
+          slope in b is (ONNX `Pow`, ATen `pow.Tensor_Tensor`).",
+    takes: Takes::Numbers,
     gradients: [
         |g, n| {
             let less = g.offset(n.b, -1.0)?;
@@ -44,7 +45,7 @@ mod tests {
             .gives("?[*], f32[3]", "f32[*]")
             .refuses("f32[n], f32[3]", "do not broadcast")
             .refuses("f32[3], f64[3]", "f64")
-            .refuses("i64[3], i64[3]", "must be a float")
+            .refuses("bool[3], bool[3]", "not bool")
             .differentiates("f32[n, 1, 4], f32[3, 1]")
             .differentiates("f32[n, 4], f32[]")
             .flops("f32[2, 3], f32[]", 6);

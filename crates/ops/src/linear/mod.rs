@@ -1,6 +1,9 @@
 //! Products with parameters and between values.
 
+mod det;
+mod einsum;
 mod embedding;
+mod equation;
 #[allow(clippy::module_inception)]
 mod linear;
 mod matmul;
@@ -11,5 +14,8 @@ pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     registry.register(linear::Linear)?;
     registry.register(matmul::MatMul)?;
     registry.register(embedding::Embedding)?;
-    registry.register(embedding::EmbeddingGrad)
+    registry.register(embedding::EmbeddingGrad)?;
+    registry.register(einsum::Einsum)?;
+    registry.register(det::Det)?;
+    registry.register(det::DetGrad)
 }

@@ -2,7 +2,8 @@
 
 use smallvec::smallvec;
 use syncarp_ir::{
-    AttrKind, AttrSpec, DType, Dim, Infer, Op, Operand, Shape, TensorType, TypeError, Types,
+    AttrDefault, AttrKind, AttrSpec, DType, Dim, Infer, Op, Operand, Shape, TensorType, TypeError,
+    Types,
 };
 
 use super::KEEP;
@@ -17,8 +18,8 @@ impl Op for Argmax {
     }
 
     fn doc(&self) -> &'static str {
-        "The place of the largest element on an axis, the first of equal ones; NaN counts as \
-         largest (ONNX `ArgMax`, ATen `argmax`)."
+        "The place of the largest element on an axis, the first or the last of equal ones; NaN \
+         counts as largest (ONNX `ArgMax`, ATen `argmax`)."
     }
 
     fn operands(&self) -> &'static [Operand] {
@@ -31,7 +32,13 @@ impl Op for Argmax {
             AttrKind::Int,
             "The axis; from the end where negative.",
         );
-        const { &[AXIS, KEEP] }
+        const LAST: AttrSpec = AttrSpec::optional(
+            "last",
+            AttrKind::Bool,
+            "Whether the last of equal ones and not the first.",
+        )
+        .or(AttrDefault::Bool(false));
+        const { &[AXIS, KEEP, LAST] }
     }
 
     fn infer(&self, cx: &Infer<'_>) -> Result<Types, TypeError> {

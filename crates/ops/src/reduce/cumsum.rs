@@ -17,8 +17,8 @@ impl Op for Cumsum {
     }
 
     fn doc(&self) -> &'static str {
-        "At each place of an axis the sum of the elements up to it, itself included (ONNX \
-         `CumSum`, ATen `cumsum`)."
+        "At each place of an axis the sum of the elements up to it, itself included unless \
+         `exclusive` (ONNX `CumSum`, ATen `cumsum`)."
     }
 
     fn operands(&self) -> &'static [Operand] {
@@ -34,6 +34,12 @@ impl Op for Cumsum {
             ),
             AttrSpec::optional("reverse", AttrKind::Bool, "Whether to sum from the end.")
                 .or(AttrDefault::Bool(false)),
+            AttrSpec::optional(
+                "exclusive",
+                AttrKind::Bool,
+                "Whether a place's own element does not count.",
+            )
+            .or(AttrDefault::Bool(false)),
         ];
         SPECS
     }

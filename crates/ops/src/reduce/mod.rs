@@ -1,7 +1,9 @@
 //! Ops that make one element of many.
 
 mod argmax;
+mod argmin;
 mod count;
+mod cumprod;
 mod cumsum;
 mod fold;
 mod mean;
@@ -29,8 +31,11 @@ pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     registry.register(prod::ProdGrad)?;
     registry.register(sum_squares::SumSquares)?;
     registry.register(argmax::Argmax)?;
+    registry.register(argmin::Argmin)?;
     registry.register(count::Count)?;
     registry.register(cumsum::Cumsum)?;
+    registry.register(cumprod::Cumprod)?;
+    registry.register(cumprod::CumprodGrad)?;
     registry.register(var::Var)
 }
 

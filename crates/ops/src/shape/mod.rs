@@ -9,6 +9,7 @@ mod reshape;
 mod slice;
 mod squeeze;
 mod sum_to;
+mod tile;
 mod transpose;
 mod unsqueeze;
 
@@ -29,7 +30,8 @@ pub(crate) fn register(registry: &mut OpRegistry) -> Result<(), RegisterError> {
     registry.register(iota::Iota)?;
     registry.register(flatten::Flatten)?;
     registry.register(squeeze::Squeeze)?;
-    registry.register(unsqueeze::Unsqueeze)
+    registry.register(unsqueeze::Unsqueeze)?;
+    registry.register(tile::Tile)
 }
 
 /// The result's shape by a `reshape`.

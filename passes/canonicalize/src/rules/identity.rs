@@ -117,16 +117,17 @@ fn cast_through(site: &Site<'_>) -> Option<Become> {
 /// Whether every number of one element type is one of another, which is cast on by the same rules:
 /// from floats by rounding and saturating, from integers by wrapping.
 fn holds(wide: DType, narrow: DType) -> bool {
-    use DType::{BF16, Bool, F16, F32, F64, I8, I32, I64, U8};
+    let integers = wide.is_integer() && narrow.is_integer();
     match narrow {
-        F16 | BF16 => matches!(wide, F32 | F64) || wide == narrow,
-        F32 => matches!(wide, F32 | F64),
-        U8 => matches!(wide, U8 | I32 | I64),
-        I8 => matches!(wide, I8 | I32 | I64),
-        I32 => matches!(wide, I32 | I64),
+        _ if wide == narrow => true,
+        DType::F16 | DType::BF16 => matches!(wide, DType::F32 | DType::F64),
+        DType::F32 => wide == DType::F64,
         // What is 0 or 1 stays so whatever it is cast to.
-        Bool => true,
-        F64 | I64 => wide == narrow,
+        DType::Bool => true,
+        _ => {
+            let signs = narrow.is_unsigned() || !wide.is_unsigned();
+            integers && wide.size() > narrow.size() && signs
+        }
     }
 }
 

@@ -1,0 +1,30 @@
+//! The op `bitwise_or`.
+
+use super::bits::{Bits, TWO};
+use crate::infer::Takes;
+
+/// The op `bitwise_or`.
+pub(super) const OP: Bits = Bits {
+    name: "bitwise_or",
+    doc: "The bits that one has or both have, of integers or truth values (ONNX `BitwiseOr`, ATen \
+          `bitwise_or.Tensor`).",
+    takes: Takes::Bits,
+    operands: TWO,
+};
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::Attrs;
+
+    use crate::case::{error, results};
+
+    #[test]
+    fn operands_broadcast() {
+        let none = Attrs::new;
+        assert_eq!(results("bitwise_or", "u8[n, 4], u8[4]", none()), "u8[n, 4]");
+        assert_eq!(results("bitwise_or", "?[*], i32[4]", none()), "i32[*]");
+        assert!(error("bitwise_or", "i32[4], i64[4]", none()).contains("i64"));
+        assert!(error("bitwise_or", "f32[4], f32[4]", none()).contains("not f32"));
+        assert_eq!(results("bitwise_or", "bool[4], bool[]", none()), "bool[4]");
+    }
+}

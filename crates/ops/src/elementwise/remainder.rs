@@ -1,0 +1,45 @@
+//! The op `remainder`.
+
+use super::binary::Binary;
+use crate::emit::Emit;
+use crate::infer::Takes;
+
+/// The op `remainder`.
+pub(super) const OP: Binary = Binary {
+    name: "remainder",
+    doc: "What is left of a after taking off b a whole number of times, with the sign of b; of integers \
+          zero where b is zero, of floats NaN (ONNX `Mod` with fmod = 0, ATen `remainder`).",
+    takes: Takes::Numbers,
+    gradients: [
+        |_, n| Ok(n.dy),
+        |g, n| {
+            let ratio = g.div(n.a, n.b)?;
+            let times = g.call("floor", &[ratio])?;
+            let product = g.mul(n.dy, times)?;
+            g.neg(product)
+        },
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use syncarp_ir::Attrs;
+
+    use crate::case::{error, gradients, results};
+
+    #[test]
+    fn operands_broadcast() {
+        let none = Attrs::new;
+        assert_eq!(
+            results("remainder", "f32[n, 1, 4], f32[3, 1]", none()),
+            "f32[n, 3, 4]"
+        );
+        assert_eq!(results("remainder", "?[*], f32[3]", none()), "f32[*]");
+        assert!(error("remainder", "f32[n], f32[3]", none()).contains("do not broadcast"));
+        assert!(error("remainder", "bool[3], bool[3]", none()).contains("not bool"));
+        assert_eq!(
+            gradients("remainder", "f32[n, 1, 4], f32[3, 1]", none()),
+            "f32[n, 1, 4], f32[3, 1]"
+        );
+    }
+}
