@@ -61,12 +61,6 @@ pub(crate) fn element_type(code: i32) -> Result<DType, String> {
     }
 }
 
-/// The number of an element type.
-pub(crate) fn element_code(dtype: DType) -> i64 {
-    let found = ELEMENT_TYPES.iter().find(|(_, known)| *known == dtype);
-    found.map_or(0, |(number, _)| i64::from(*number))
-}
-
 /// The elements of a tensor, wherever they are.
 #[derive(Clone)]
 enum Place {

@@ -185,7 +185,7 @@ pub(crate) fn cast(x: &Known, to: DType) -> Option<Known> {
                 .collect(),
         ),
         Elements::Floats(items) => {
-            let whole = |x: &f64| (x.abs() < 1e18).then(|| Num::Int(*x as i64));
+            let whole = |x: &f64| (x.abs() < 1e18).then_some(Num::Int(*x as i64));
             Elements::Ints(items.iter().map(whole).collect::<Option<_>>()?)
         }
     };

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use syncarp_ir::{DType, Dim, TensorData, TensorType, Value};
 
 pub(crate) use arith::{
-    binary_float, cast, compare, concat, elementwise, expand, gather, places, reduce, reshape,
+    binary_float, cast, compare, concat, elementwise, expand, gather, reduce, reshape,
     select, slice, strides, transpose, unary,
 };
 pub(crate) use num::Num;

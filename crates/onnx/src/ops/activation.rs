@@ -110,8 +110,8 @@ fn p_relu(c: &mut Call<'_, '_>) -> Lowered {
 
 fn selu(c: &mut Call<'_, '_>) -> Lowered {
     // What the format's definition has for defaults, in single precision.
-    const ALPHA: f64 = 1.67326319217681884765625;
-    const GAMMA: f64 = 1.05070102214813232421875;
+    const ALPHA: f64 = 1.673_263_192_176_818_8;
+    const GAMMA: f64 = 1.050_701_022_148_132_3;
     let x = c.x(0)?;
     let (alpha, gamma) = (c.float_or("alpha", ALPHA), c.float_or("gamma", GAMMA));
     if alpha == ALPHA && gamma == GAMMA {

@@ -3,7 +3,7 @@
 use syncarp_ir::{Attrs, Value};
 
 use super::Op;
-use crate::call::{Call, Lowered, Miss, one};
+use crate::call::{Call, Miss, one};
 
 pub(super) const OPS: &[Op] = &[
     Op::new("NegativeLogLikelihoodLoss", |c| {

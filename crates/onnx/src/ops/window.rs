@@ -26,8 +26,7 @@ impl Windows {
         let count = count.ok_or("takes one, two or three spatial dims")?;
         let list = |name: &str, default: i64, least: i64| -> Result<Vec<i64>, Miss> {
             match c.ints_attr(name) {
-                None => Ok(vec![default; count]),
-                Some(items) if items.is_empty() => Ok(vec![default; count]),
+                None | Some([]) => Ok(vec![default; count]),
                 Some(items) => {
                     let fits = |item: &i64| (least..1 << 31).contains(item);
                     match items.len() == count && items.iter().all(fits) {
