@@ -110,7 +110,7 @@ impl Bench {
         let has = |op: &str| op == INPUT || op == STATE || self.kernels.has(op);
         let mut cx = Context::new(&[], &has);
         for (_, pass) in self.passes.resolve("decompose").unwrap() {
-            pass.run(&mut plan, &mut cx).map_err(text)?;
+            let _changed = pass.run(&mut plan, &mut cx).map_err(text)?;
         }
         let graph = plan.graph(TRAIN).unwrap();
         assert!(graph.nodes().all(|node| graph.op_name(node) != CUSTOM));

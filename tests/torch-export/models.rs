@@ -36,6 +36,7 @@ fn meta(model: &str) -> Json {
 }
 
 /// Runs something for every model, and tells of all failures at once.
+#[expect(clippy::print_stdout, reason = "a test tells its figures")]
 fn for_each(each: impl Fn(&str) -> Result<String, String>) {
     let mut failures = Vec::new();
     for model in models() {

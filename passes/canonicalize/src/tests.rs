@@ -144,6 +144,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "x",
     ),
     ("lone-concat", "y = concat x {axis=1}", "x"),
+    ("single-tile", "y = tile x {repeats=[1, 1, 1]}", "x"),
     (
         "dropout-of-nothing",
         "p = constant {dtype=f32, value=0.0}\nt = constant {dtype=i64, value=3}\n\

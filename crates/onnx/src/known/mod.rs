@@ -10,8 +10,8 @@ use std::cell::Cell;
 use syncarp_ir::{DType, Dim, TensorData, TensorType, Value};
 
 pub(crate) use arith::{
-    binary_float, cast, compare, concat, elementwise, expand, gather, reduce, reshape,
-    select, slice, strides, transpose, unary,
+    binary_float, cast, compare, concat, elementwise, expand, gather, reduce, reshape, select,
+    slice, strides, transpose, unary,
 };
 pub(crate) use num::Num;
 
